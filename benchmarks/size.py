@@ -165,8 +165,8 @@ class House:
         yield self.limited(what, characters, "notebook_strings", "write sentences in text cells")
 
     def tests_over_code(self) -> Measure:
-        """Return the tokens of tests for each token of the packages."""
-        code = sum(self.counts(package).tokens for package in self.limits["tokens"])
+        """Return the tokens of tests for each token of the packages that they test."""
+        code = sum(self.counts(package).tokens for package in self.limits["tested"])
         ratio = self.counts("tests").tokens / code
         remedy = "turn similar tests into cases"
         return self.limited("tokens of tests/ over those of code", ratio, "tests_over_code", remedy)

@@ -19,7 +19,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from analysis.panel import Panel
 from market import plain
 
 HERE = Path(__file__).parent
@@ -47,7 +46,7 @@ MONTHS = ["%Y-%m", "%Y/%m/%d", "%Y年%m月", "%b %Y", "%m.%Y"]
 DAYS = ["%Y-%m-%d", "%d.%m.%Y"]
 
 
-def panel_of(seed: int) -> tuple[Panel, plain.Truth]:
+def panel_of(seed):
     """Return the panel that is exported, and its truth."""
     whole, truth = plain.simulate(PRESET, seed)
     sales, without = (SCALE * cells[:, :, FIRST:] for cells in (whole.sales, truth.without))
@@ -55,7 +54,7 @@ def panel_of(seed: int) -> tuple[Panel, plain.Truth]:
     return panel, plain.Truth(panel, without)
 
 
-def export(panel: Panel, seed: int) -> pd.DataFrame:
+def export(panel, seed):
     """Return the rows of the export, every cell as text."""
     rng = np.random.default_rng([seed, 1])
     firm, platform, month = np.nonzero(panel.sales)
@@ -96,7 +95,7 @@ def export(panel: Panel, seed: int) -> pd.DataFrame:
     return found[sold > 0]
 
 
-def _accounts(rows: pd.DataFrame, panel: Panel, rng: np.random.Generator) -> pd.DataFrame:
+def _accounts(rows, panel, rng):
     """Share home sales among one to three accounts; of a firm that is closed, the first holds half
     and then ends.
     """
@@ -113,7 +112,7 @@ def _accounts(rows: pd.DataFrame, panel: Panel, rng: np.random.Generator) -> pd.
     return pd.concat(parts).query("sold > 0")
 
 
-def _sites(rows: pd.DataFrame, panel: Panel, rng: np.random.Generator) -> pd.DataFrame:
+def _sites(rows, panel, rng):
     """Share sales on a platform among its sites, each firm in its own way."""
     parts = []
     for platform, code in enumerate(panel.platforms):
@@ -125,26 +124,26 @@ def _sites(rows: pd.DataFrame, panel: Panel, rng: np.random.Generator) -> pd.Dat
     return pd.concat(parts).sort_values(["firm", "account", "site", "month"])
 
 
-def _days(panel: Panel, rng: np.random.Generator) -> pd.DatetimeIndex:
+def _days(panel, rng):
     """Return a day in the month of each closure."""
     return pd.DatetimeIndex(panel.firms["closed_on"]) + pd.to_timedelta(
         rng.integers(0, 28, len(panel.firms)), "D"
     )
 
 
-def _written(day: pd.Timestamp, pattern: str) -> str:
+def _written(day, pattern):
     if day is pd.NaT:
         return ""
     return f"{day:{pattern}}"
 
 
-def _months(months: pd.PeriodIndex, rng: np.random.Generator) -> np.ndarray:
+def _months(months, rng):
     """Write each month in one of the formats."""
     written = np.array([months.strftime(pattern) for pattern in MONTHS])
     return written[rng.integers(0, len(MONTHS), len(months)), np.arange(len(months))]
 
 
-def write(folder: Path, seed: int, *, marked: bool = True) -> tuple[Panel, dict[str, float]]:
+def write(folder, seed, *, marked=True):
     """Write export.csv, as Excel writes it, and truth.json; return the panel and the true value of
     each estimand.
     """

@@ -1,8 +1,6 @@
 """Panels made by hand, small enough for a pocket calculator, and others made up."""
 
-from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -31,16 +29,16 @@ DOSES_DESIGN = Design(origin="XA", cluster="firm")
 
 
 def panel_of(
-    sales: Any,
-    closed_at: Mapping[int, int] | None = None,
+    sales,
+    closed_at=None,
     *,
-    dose: Any = 1.0,
-    origin: Any = "CN",
-    category: Any = "C0",
-    brand: Any = None,
-    risk: Any = np.nan,
-    platforms: tuple[str, ...] = PLATFORMS,
-) -> Panel:
+    dose=1.0,
+    origin="CN",
+    category="C0",
+    brand=None,
+    risk=np.nan,
+    platforms=PLATFORMS,
+):
     """Return a panel from sales[firm, platform, month] and, by firm, the month of closure,
     positions both.
     """
@@ -66,7 +64,7 @@ def panel_of(
     return Panel(sales, firms, platforms[: sales.shape[1]], months, "simulated")
 
 
-def by_hand() -> Panel:
+def by_hand():
     """Twelve firms sell 10 a month on each platform and grow by half at the first wave; C0 loses
     two firms.
 
@@ -87,7 +85,7 @@ def by_hand() -> Panel:
     )
 
 
-def two_waves() -> Panel:
+def two_waves():
     """Six closed firms, three a wave, and eight others, on one path but for a little noise; closed
     ones keep `FALL`.
     """
@@ -101,19 +99,19 @@ def two_waves() -> Panel:
     return panel_of(sales, closed_in_two(), category=np.where(np.arange(14) < 6, "C0", "C1"))
 
 
-def closed_in_two() -> dict[int, int]:
+def closed_in_two():
     """Return the closures of :func:`two_waves`."""
     return {firm: WAVES[firm // 3] for firm in range(6)}
 
 
-def changed(panel: Panel, change: Callable[[Any], None]) -> Panel:
+def changed(panel, change):
     """Return the panel after `change` had its way with a copy of its sales."""
     sales = panel.sales.copy()
     change(sales)
     return replace(panel, sales=sales)
 
 
-def sides(sales: Any, closed_at: Any, origin: Any, comparison: Any, brand: Any = None) -> Panel:
+def sides(sales, closed_at, origin, comparison, brand=None):
     """Return a panel of firms closed in a month (inf for never), firms exposed beside them, and
     comparison firms.
     """
@@ -123,7 +121,7 @@ def sides(sales: Any, closed_at: Any, origin: Any, comparison: Any, brand: Any =
     )
 
 
-def sides_by_hand() -> dict[str, Any]:
+def sides_by_hand():
     """Two firms of each kind; sales of 10 a month grow by half; closed firms lose AMZ and find some
     elsewhere.
     """
@@ -144,7 +142,7 @@ def sides_by_hand() -> dict[str, Any]:
     }
 
 
-def random_sides(seed: int, n: int = 240) -> dict[str, Any]:
+def random_sides(seed, n=240):
     """Return firms of both origins and unequal sizes: a quarter closed, a quarter exposed, half to
     compare with.
     """
@@ -161,21 +159,19 @@ def random_sides(seed: int, n: int = 240) -> dict[str, Any]:
     return {"sales": sales, "closed_at": closed_at, "origin": origin, "comparison": kind == 2}
 
 
-def joined(
-    firms: dict[str, Any], sales: Any, closed_at: float, origin: str, comparison: bool
-) -> dict[str, Any]:
+def joined(firms, sales, closed_at, origin, comparison):
     """Add firms of one kind to those of :func:`sides`."""
     more = {"closed_at": closed_at, "origin": origin, "comparison": comparison}
     ends = {name: np.append(firms[name], [value] * len(sales)) for name, value in more.items()}
     return firms | ends | {"sales": np.concatenate([firms["sales"], sales])}
 
 
-def rows_of(firms: dict[str, Any], rows: Any) -> dict[str, Any]:
+def rows_of(firms, rows):
     """Return some firms of :func:`sides`, some of them more than once."""
     return {name: values[rows] for name, values in firms.items()}
 
 
-def doses(effect: Callable[[Any, Any], Any] = lambda exposure, risk: 0.0 * exposure) -> Panel:
+def doses(effect=lambda exposure, risk: 0.0 * exposure):
     """Firms of two origins that sell 10 a month, and rivals exp(effect) as much from the first wave
     on.
 
@@ -204,7 +200,7 @@ def doses(effect: Callable[[Any, Any], Any] = lambda exposure, risk: 0.0 * expos
     )
 
 
-def called_real(**options: Any) -> Panel:
+def called_real(**options):
     """Return a simulated panel whose firms and provenance say that they are real: nothing else is
     at hand.
     """
@@ -214,7 +210,7 @@ def called_real(**options: Any) -> Panel:
     return replace(panel, firms=firms, provenance="real")
 
 
-def random_panel(rng: np.random.Generator, n: int = 12, provenance: str = "simulated") -> Panel:
+def random_panel(rng, n=12, provenance="simulated"):
     """Return a panel with every kind of firm: closed, in part, never, after the window; with NaN
     and zeros.
     """
@@ -241,7 +237,7 @@ def random_panel(rng: np.random.Generator, n: int = 12, provenance: str = "simul
     return Panel(sales, firms, ("AMZ", "EBY"), EARLY, provenance)
 
 
-def sparse_panel(rng: np.random.Generator) -> Panel:
+def sparse_panel(rng):
     """Return a panel of few firms with heavy tails, zeros, gaps, newcomers and few clusters, closed
     or half closed.
     """

@@ -5,7 +5,6 @@ import json
 import re
 import subprocess
 from importlib import import_module
-from pathlib import Path
 
 import pytest
 
@@ -17,7 +16,7 @@ NAMED = sorted({*re.findall(r"`([\w.]+/[\w./]+\.\w+)(?:::([\w.]+))?`", PAGE)})
 WALKS = re.findall(r"^## From .*?(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL)
 
 
-def knows(file: Path, name: str) -> bool:
+def knows(file, name):
     """Return whether a module or a notebook defines a name, or a table has a column of it."""
     if file.suffix == ".py":
         inside = str(file.relative_to(ROOT).with_suffix("")).rpartition("/src/")[2]
@@ -74,7 +73,7 @@ def test_each_package_stands_on_those_that_it_imports():
 DECISIONS = (ROOT / "docs" / "decisions.md").read_text(encoding="utf-8").split("\n## ")[1:]
 
 
-def git(*arguments: str) -> str:
+def git(*arguments):
     command = ["git", "-C", str(ROOT), *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 

@@ -13,7 +13,7 @@ from analysis.estimands.design import Design
 from market import simulate
 
 
-def made_up(seed: int):
+def made_up(seed):
     """Return 200 firms of two origins, 60 of them closed, in a category of their own; no effect."""
     rng = np.random.default_rng(seed)
     born = rng.integers(0, 20, size=200)

@@ -33,7 +33,7 @@ def test_tab_completion_shows_what_a_user_calls_and_nothing_else(jedi):
     shell.run_cell("import analysis, analysis.panel")
     shell.Completer.use_jedi = jedi
 
-    def offered(text: str) -> set[str]:
+    def offered(text):
         with provisionalcompleter():
             return {one.text.lstrip(".") for one in shell.Completer.completions(text, len(text))}
 

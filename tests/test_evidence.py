@@ -330,12 +330,12 @@ def test_a_placebo_passes_where_its_last_row_is_inside_the_margin_and_fails_wher
     low, high, margin, passed
 ):
     rows = pd.DataFrame({"estimate": [7.0, 1.5], "conf_low": [8.0, low], "conf_high": [10.0, high]})
-    assert claims.checked(rows, margin) == {"passed": passed, "drift": 1.5}
+    assert claims.placebo_check(rows, margin) == {"passed": passed, "drift": 1.5}
 
 
 def test_a_placebo_that_is_not_there_shows_nothing():
     rows = pd.DataFrame({"estimate": [1.5], "conf_low": [np.nan], "conf_high": [np.nan]})
-    assert claims.checked(rows, 2.0) == {"passed": None, "drift": None}
+    assert claims.placebo_check(rows, 2.0) == {"passed": None, "drift": None}
 
 
 def test_the_ledger_of_an_event_holds_its_claims_alone():

@@ -5,7 +5,6 @@ else is raised.
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import pytest
 from fewtreated.errors import DataError
 from panels import changed
@@ -83,7 +82,7 @@ EXTREMES = {
 }
 
 
-def told(rows: pd.DataFrame) -> None:
+def told(rows):
     """Refuse rows with an error of zero, an endless estimate, or neither an error nor a reason."""
     assert not (rows["std_error"] == 0).any()
     assert not np.isinf(rows["estimate"].astype(float)).any()

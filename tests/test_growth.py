@@ -6,7 +6,6 @@ from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
-import pandas as pd
 import pytest
 from panels import BY_FIRM, WAVE, by_hand, changed, panel_of, sides
 
@@ -37,7 +36,7 @@ def market():
     return simulate("ceiling_50k", seed=2)
 
 
-def points(found) -> pd.Series:
+def points(found):
     return found.rows.set_index("term")["estimate"]
 
 

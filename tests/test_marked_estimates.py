@@ -15,13 +15,13 @@ ORIGIN = {"design": "a design", "digest": "a1b2", "months": "2021", "provenance"
 SUMS = np.array([[1.0, 2.0], [2.0, 3.0], [3.0, 5.0]])
 
 
-def one(value: float = -0.25, error: float = 0.1, **changes) -> Estimate:
+def one(value=-0.25, error=0.1, **changes):
     given = {"estimand": "E1a", "unit": "log points", "terms": ("simple",)}
     given |= {"value": np.array([value]), "covariance": np.array([[error**2]])}
     return Estimate(**(given | changes))
 
 
-def two() -> Estimate:
+def two():
     sums = {"terms": ("a", "b"), "value": SUMS.sum(axis=0), "scores": SUMS}
     return Estimate.of(Result(estimand="sums", unit="yuan", **sums), **ORIGIN)
 

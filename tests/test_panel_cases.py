@@ -23,7 +23,7 @@ from fewtreated.errors import DataError, DesignError
 from ruamel.yaml import YAML
 
 from analysis.estimands.design import Design
-from analysis.panel import Panel, read_panel
+from analysis.panel import read_panel
 from analysis.study import estimable
 from runner.cli import main
 
@@ -63,11 +63,11 @@ READ = {
 }
 
 
-def listed(frame: pd.DataFrame) -> list:
+def listed(frame):
     return frame.to_numpy().tolist()
 
 
-def expanded(templates: list[dict], usual: dict) -> str:
+def expanded(templates, usual):
     """Return rows of templates as CSV, one for each month; {firm} in a cell is the firm's name."""
     rows = [usual | template for template in templates]
     rows = [
@@ -80,7 +80,7 @@ def expanded(templates: list[dict], usual: dict) -> str:
     return pd.DataFrame(cells).fillna("").to_csv(index=False)
 
 
-def days(every: str, begin: str = "2021-01-01", end: str = "2021-04-03") -> str:
+def days(every, begin="2021-01-01", end="2021-04-03"):
     """Return rows of every day, or every seventh, of a closed firm and another."""
     dates = [*pd.date_range(begin, end, freq=every).strftime("%F")]
     firms = [
@@ -90,7 +90,7 @@ def days(every: str, begin: str = "2021-01-01", end: str = "2021-04-03") -> str:
     return expanded(firms, THEMES["days"]["row"])
 
 
-def text_of(case: dict) -> str:
+def text_of(case):
     theme = THEMES[case["theme"]]
     if "days" in case:
         text = days(**case["days"])
@@ -111,7 +111,7 @@ def text_of(case: dict) -> str:
     return text
 
 
-def written(folder: Path, case: dict) -> Path:
+def written(folder, case):
     """Write the file of a case, of the kind that its name says."""
     folder.mkdir(exist_ok=True)
     path = folder / case.get("file", "mine.csv")
@@ -144,27 +144,27 @@ def written(folder: Path, case: dict) -> Path:
     return path
 
 
-def map_of(folder: Path, case: dict) -> Path | None:
+def map_of(folder, case):
     (folder / "mine.yml").write_text(case.get("map") or "", encoding="utf-8")
     if case.get("map"):
         return folder / "mine.yml"
     return None
 
 
-def read(folder: Path, case: dict) -> Panel:
+def read(folder, case):
     path = written(folder, case)
     return read_panel(
         path, map=map_of(folder, case), home=case.get("home"), platforms=case.get("allowed")
     )
 
 
-def words(case: dict) -> list[str]:
+def words(case):
     if isinstance(case["refused"], str):
         return [case["refused"]]
     return case["refused"]
 
 
-def check(panel: Panel, case: dict) -> None:
+def check(panel, case):
     """Hold a panel to what its case says."""
     for what in case.keys() & READ.keys():
         assert READ[what](panel) == case[what], what

@@ -6,11 +6,8 @@ from collections import Counter
 from analysis.provenance import ROOT
 
 SAME = {
-    "dose_response": "the chart of the estimate of that name",
-    "event_study": "the chart of the estimate of that name",
     "load": "read a file that was checked, a table or a text in YAML",
 }
-TO_RENAME = {"between", "kind", "rows_of", "sentence", "typed"}
 
 
 def test_no_two_modules_have_a_public_function_or_class_of_one_name():
@@ -22,4 +19,4 @@ def test_no_two_modules_have_a_public_function_or_class_of_one_name():
     )
     assert len(names) > 400
     twice = {name for name, modules in names.items() if modules > 1}
-    assert twice - TO_RENAME == set(SAME)
+    assert twice == set(SAME)

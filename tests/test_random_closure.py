@@ -69,7 +69,7 @@ def errors(names=(), markets=MARKETS, **changed):
     ].mean()
 
 
-def beyond(gaps: pd.DataFrame) -> pd.DataFrame:
+def beyond(gaps):
     """Return mean error and its Monte Carlo error where it is beyond three of them."""
     mean = gaps.mean(axis=1)
     mc = gaps.std(axis=1, ddof=1) / np.sqrt(gaps.count(axis=1))

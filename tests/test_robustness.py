@@ -26,7 +26,7 @@ def rows(market):
     return robustness(growth.effect_on_growth, "seen", market, Design(), **asked).set_index("term")
 
 
-def seen(panel, design=Design()) -> float:  # noqa: B008, a frozen design
+def seen(panel, design=Design()):  # noqa: B008, a frozen design
     return growth.effect_on_growth(panel, design)["seen"].value[0]
 
 

@@ -95,7 +95,7 @@ def test_a_panel_that_was_brought_has_no_truth_and_stays_simulated(simulated, tm
     assert brought.true() == {}
 
 
-def brought(tmp_path, simulated, months: dict[str, str], **event):
+def brought(tmp_path, simulated, months, **event):
     """Take the closed firms of the simulated panel, and one in ten others, with their closures in
     other months.
     """
@@ -182,7 +182,7 @@ def test_names_in_print_are_those_of_the_event(simulated):
 ASKED = {"kind": "interval", "window": "2021", "n": "9 firms", "margin": 2.0}
 
 
-def effect(name="E3g") -> Estimate:
+def effect(name="E3g"):
     given = {"value": np.zeros(1), "covariance": np.eye(1), "limits": np.array([[-1.0], [1.5]])}
     return Estimate(estimand=name, unit="percentage points", terms=(name,), **given)
 

@@ -111,7 +111,7 @@ def test_a_true_change_has_no_error(truth):
         np.testing.assert_array_equal(known.conf_int, [known.value] * 2)
 
 
-def by_hand() -> Window:
+def by_hand():
     """Five Chinese firms: one closed, one that gains, one that stops, one left alone, one that
     comes later.
     """

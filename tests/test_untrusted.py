@@ -59,7 +59,7 @@ def written(folder, rows, name="a.csv"):
     return path
 
 
-def refused(reader, *asked, **named) -> str:
+def refused(reader, *asked, **named):
     with pytest.raises((DataError, DesignError)) as caught, fuzz.patience():
         reader(*asked, **named)
     return str(caught.value)

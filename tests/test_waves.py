@@ -34,7 +34,7 @@ def shared(firms):
     return displacement(sides(**firms), SHORT)
 
 
-def dying_out() -> tuple[np.ndarray, np.ndarray]:
+def dying_out():
     """Return sales without closures and the month of closure: half of all firms stop after May,
     half after July.
 

@@ -355,7 +355,7 @@ def _interval_kind(finding: Finding) -> str:
     return ""
 
 
-def checked(placebo: pd.DataFrame, margin: float) -> dict[str, Any]:
+def placebo_check(placebo: pd.DataFrame, margin: float) -> dict[str, Any]:
     """Derive the fields `passed` and `drift` of a :class:`Finding` from a placebo test.
 
     The last row of `placebo` has its `estimate`, `conf_low` and `conf_high`. `passed` is True if

@@ -76,7 +76,7 @@ def month_text(number: float) -> str:
     return str(np.datetime64(int(number), "M"))
 
 
-def checked(file: File, found: Distinct, home: str) -> tuple[Table, Notes]:
+def checked_table(file: File, found: Distinct, home: str) -> tuple[Table, Notes]:
     """Return a file's units and groups, converted to the schema's types and checked, and notes."""
     units, groups = _converted(file, found.units, found.groups)
     if found.sales:

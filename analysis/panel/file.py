@@ -18,7 +18,7 @@ import pyarrow.parquet
 from fewtreated.errors import refuse
 
 from analysis.panel.formats import misread_month
-from analysis.panel.map import POPULATIONS, Map, Wide, as_day, columns, joined_files, refusal
+from analysis.panel.map import POPULATIONS, Map, Wide, as_day, columns, joined_files, refusal_words
 from analysis.panel.opening import (
     SHEET_CELLS,
     batches,
@@ -113,7 +113,7 @@ class File:
 
         What to do may begin with writing a `line` in the map.
         """
-        return refusal(key, line=self.map_line(line), map=self.map, path=self.path, **values)
+        return refusal_words(key, line=self.map_line(line), map=self.map, path=self.path, **values)
 
     def place(self, position: Any) -> tuple[Path, int]:
         """Return the file and the row in it that stand at a position among the rows of all files.

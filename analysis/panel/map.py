@@ -93,7 +93,7 @@ def phrase(key: str, /, **values: Any) -> str:
     return str(_SCHEMA["sentences"][key]).format(**values)
 
 
-def refusal(key: str, /, **values: Any) -> tuple[str, str, str]:
+def refusal_words(key: str, /, **values: Any) -> tuple[str, str, str]:
     """Return what is expected, what was found and what to do.
 
     The words are those of ``data/panel.schema.json``.

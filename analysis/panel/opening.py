@@ -24,7 +24,7 @@ import pyarrow.csv
 import pyarrow.parquet
 from fewtreated.errors import DataError, refuse
 
-from analysis.panel.map import Map, refusal
+from analysis.panel.map import Map, refusal_words
 from analysis.untrusted import LONGEST_NAME, admit, refuse_more
 
 TEXT_TYPES = (".csv", ".csv.gz", ".tsv")
@@ -262,7 +262,7 @@ def _refuse_bytes(path: Path, encoding: str) -> None:
             key = "not in GBK"
         elif "\ufffd" in meant:
             key = "not in UTF-8"
-        refuse(f"{path}, row {row}", *refusal(key, byte=line[at], meant=meant, mend=mend))
+        refuse(f"{path}, row {row}", *refusal_words(key, byte=line[at], meant=meant, mend=mend))
 
 
 def _text_header(path: Path, named: Map) -> tuple[list[str], str]:
@@ -273,7 +273,7 @@ def _text_header(path: Path, named: Map) -> tuple[list[str], str]:
     if not text.strip():
         refuse(path, "a header and rows", "an empty file", "export it again")
     if start != text and named.encoding == "gbk":
-        refuse(path, *refusal("marked"))
+        refuse(path, *refusal_words("marked"))
     lines = text.decode(_CODECS[named.encoding], "replace").splitlines(keepends=True)
     try:
         rows = [
@@ -331,7 +331,7 @@ def _sheet_name(path: Path, name: str | None) -> str:
     if name:
         key = "no sheet"
     first = [*names, "NAME"][0]
-    refuse(path, *refusal(key, name=name, names=", ".join(names), first=first))
+    refuse(path, *refusal_words(key, name=name, names=", ".join(names), first=first))
 
 
 def _sheet_rows(path: Path, name: str) -> list[tuple[Any, ...]]:
@@ -354,7 +354,9 @@ def _sheet_rows(path: Path, name: str) -> list[tuple[Any, ...]]:
         for row, *formulas in zip(*pages, strict=False):
             for cell, formula in zip(row, *formulas, strict=False) if formulas else ():
                 if cell is None and formula:
-                    refuse(f"{path}, row {len(rows) + 1}", *refusal("formulas", formula=formula))
+                    refuse(
+                        f"{path}, row {len(rows) + 1}", *refusal_words("formulas", formula=formula)
+                    )
             rows.append(row)
             size += 1 + sum(len(cell) if isinstance(cell, str) else 1 for cell in row)
             of = "cells and characters in a sheet"
@@ -422,7 +424,7 @@ def _text_batches(path: Path, named: Map, needed: list[str]) -> Iterator[pa.Reco
         )
     except (pa.ArrowInvalid, UnicodeDecodeError) as error:
         for row in _RAGGED.finditer(str(error)):
-            words = refusal("ragged row", sign=sign, **row.groupdict())
+            words = refusal_words("ragged row", sign=sign, **row.groupdict())
             refuse(f"{path}, row {row['row']}", *words)
         _refuse_bytes(path, named.encoding)
         raise

@@ -18,7 +18,7 @@ import pyarrow.parquet
 from fewtreated.errors import DesignError, refuse
 from fewtreated.estimate import Bools, Floats, Ints
 
-from analysis.panel.map import MONTH, NUMBER, POPULATIONS, TEXT, attributes, columns, refusal
+from analysis.panel.map import MONTH, NUMBER, POPULATIONS, TEXT, attributes, columns, refusal_words
 from analysis.provenance import SIMULATED_ID
 
 UNITS = {"real": "USD", "simulated": "sim-$"}
@@ -137,7 +137,7 @@ class Panel:
             ("simulated as real", len(simulated)),
         ):
             if wrong:
-                refuse("a panel", *refusal(key, **values))
+                refuse("a panel", *refusal_words(key, **values))
 
     def __repr__(self) -> str:
         """Summarise the panel in one line."""
@@ -239,7 +239,7 @@ class Panel:
         position = _month(self.firms["closed_on"]) - self.months.asi8[0]
         if (early := closed & (position < 0)).any():
             such = {"count": early.sum(), "firm": self.firms.index[early][0]}
-            refuse("a panel", *refusal("closed before", first=self.months[0], **such))
+            refuse("a panel", *refusal_words("closed before", first=self.months[0], **such))
         return np.where(closed & (self.firms["dose"].to_numpy(float) >= cut), position, np.inf)
 
     @_once
@@ -381,7 +381,7 @@ def write_parquet(panels: Iterable[Panel], path: str | Path, metadata: Mapping[s
             unmarked = panel.firms.index[~panel.firms.index.str.match(SIMULATED_ID)]
             if panel.provenance == "simulated" and len(unmarked):
                 such = {"count": len(unmarked), "all": len(panel.firms), "firm": unmarked[0]}
-                refuse("a simulated panel", *refusal("unmarked", **such))
+                refuse("a simulated panel", *refusal_words("unmarked", **such))
             axes = {"platform": panel.platforms, "month": panel.months.to_timestamp()}
             keys = pd.MultiIndex.from_product(axes.values(), names=axes).to_frame()
             firms = (

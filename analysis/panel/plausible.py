@@ -12,7 +12,7 @@ from fewtreated.errors import refuse
 
 from analysis.numbers import number
 from analysis.panel.checks import Table
-from analysis.panel.map import RECOGNISED, Map, phrase, refusal
+from analysis.panel.map import RECOGNISED, Map, phrase, refusal_words
 from analysis.panel.panel import Panel
 
 # firms from which on a total may be among them, and from which on a share or median says something
@@ -89,7 +89,7 @@ def refuse_units(panel: Panel, path: Any) -> None:
     """
     largest = beside_home(panel)
     if largest and largest.least > SIDE:
-        refuse(path, *refusal("home unit", **largest.values))
+        refuse(path, *refusal_words("home unit", **largest.values))
 
 
 def data_warnings(panel: Panel, table: Table) -> Iterator[str]:

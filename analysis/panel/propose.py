@@ -23,7 +23,7 @@ from fewtreated.errors import refuse
 
 from analysis.panel.file import File, parquet_copies
 from analysis.panel.formats import CHINA, MONEY, UNKNOWN, number_signs, parse_dates, platform_code
-from analysis.panel.map import RECOGNISED, Map, columns, phrase, refusal
+from analysis.panel.map import RECOGNISED, Map, columns, phrase, refusal_words
 from analysis.panel.opening import encoding_of, read_header, refuse_file, sheets
 from analysis.panel.rows import as_date, file_rows, quoted
 from analysis.untrusted import MISSING_SIGN, is_printable, refuse_more
@@ -427,7 +427,7 @@ class _Look:
             if apart == 7:
                 first, second = sorted({*month.dates[0].values()})[:2]
                 where = f"{self.path}, column {month.name}"
-                refuse(where, *refusal("weekly", first=first, second=second))
+                refuse(where, *refusal_words("weekly", first=first, second=second))
             if apart == 1:
                 of = "order" if again else "day"
                 yield (

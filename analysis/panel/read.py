@@ -22,9 +22,9 @@ from fewtreated.errors import refuse
 
 from analysis.panel import plausible
 from analysis.panel.array import link_accounts, panel_of
-from analysis.panel.checks import Table, checked
+from analysis.panel.checks import Table, checked_table
 from analysis.panel.file import File, open_file, parquet_copies
-from analysis.panel.map import phrase, refusal
+from analysis.panel.map import phrase, refusal_words
 from analysis.panel.opening import database
 from analysis.panel.panel import DROPPED, Panel, write_parquet
 from analysis.panel.rows import FileRows, Notes, file_rows, query_distinct, table_rows
@@ -101,10 +101,10 @@ def read_panel(
         panel = panel_of(table, notes)
     firms = panel.firms.index
     if len(firms) < 2:
-        refuse(path, *refusal("few firms", count=len(firms), names=", ".join(firms)))
+        refuse(path, *refusal_words("few firms", count=len(firms), names=", ".join(firms)))
     if not (panel.sales[:, 0] > 0).any():
         column = table.file.column("sales")
-        refuse(path, *refusal("no home sales", home=table.platforms[0], column=column))
+        refuse(path, *refusal_words("no home sales", home=table.platforms[0], column=column))
     plausible.refuse_units(panel, path)
     warnings = [
         *plausible.data_warnings(panel, table),
@@ -245,12 +245,14 @@ def _checked_table(
     """Open files or a database table, query and check their rows, and yield them with notes."""
     file = open_file(paths, Path(map) if map else None, platforms, engine)
     if home and file.named.home not in (None, home):
-        refuse(map, *refusal("other home", home=home, found=file.named.home))
+        refuse(map, *refusal_words("other home", home=home, found=file.named.home))
     home = home or file.named.home or "AMZ"
     if platforms is not None and home not in platforms:
-        refuse(file.path, *refusal("home not allowed", home=home, allowed=", ".join(platforms)))
+        refuse(
+            file.path, *refusal_words("home not allowed", home=home, allowed=", ".join(platforms))
+        )
     with _rows(file) as rows:
-        table, notes = checked(file, query_distinct(file, rows), home)
+        table, notes = checked_table(file, query_distinct(file, rows), home)
         table, linked = link_accounts(table)
         yield table, [*notes, *linked]
 

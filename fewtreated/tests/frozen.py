@@ -7,7 +7,6 @@ are then looked at.
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -52,7 +51,7 @@ SENSITIVITIES = [0.0, 0.5, 1.0, 2.0]
 Case = tuple[str, Any]
 
 
-def sales_panel() -> dict[str, Any]:
+def sales_panel():
     """Return sales of 42 units in six periods, of which two cohorts are treated, with what
     describes the units.
     """
@@ -78,7 +77,7 @@ def sales_panel() -> dict[str, Any]:
     }
 
 
-def numbers(result: Any) -> dict[str, Any]:
+def numbers(result):
     """Return the numbers of a result by what they measure, each an array."""
     if isinstance(result, Estimate):
         upper = np.triu_indices(len(result.terms))
@@ -105,14 +104,14 @@ def numbers(result: Any) -> dict[str, Any]:
     return {"value": result}
 
 
-def _numeric(table: pd.DataFrame) -> Any:
+def _numeric(table):
     return table.select_dtypes("number").to_numpy(float)
 
 
-def cohort_effects() -> Iterator[Case]:
+def cohort_effects():
     """Yield effects by cohort and period, and their averages."""
     panel = sales_panel()
-    options: dict[str, dict[str, Any]] = {
+    options = {
         "plain": {},
         "clusters": {"cluster": panel["cluster"]},
         "weights": {"weights": panel["weights"], "cluster": panel["cluster"]},
@@ -142,7 +141,7 @@ def cohort_effects() -> Iterator[Case]:
         yield f"att_gt {comparison} {scale} holes", study.aggregate("dynamic")
 
 
-def cross_checks() -> Iterator[Case]:
+def cross_checks():
     """Yield doubly robust and imputation estimates."""
     panel = sales_panel()
     for scale, clustered in product(("level", "ratio"), (False, True)):
@@ -158,7 +157,7 @@ def cross_checks() -> Iterator[Case]:
             yield f"doubly_robust {scale} {clustered} {kind}", doubly_robust(adjusted, kind)
 
 
-def exposure() -> Iterator[Case]:
+def exposure():
     """Yield effects of exposure, with and without clusters, covariates, and redrawn closures."""
     rng = np.random.default_rng(2)
     count = 150
@@ -195,7 +194,7 @@ def exposure() -> Iterator[Case]:
     )
 
 
-def few_treated() -> Iterator[Case]:
+def few_treated():
     """Yield estimates for a handful of treated units."""
     rng = np.random.default_rng(3)
     y = rng.normal(size=(12, 8)).cumsum(axis=1) + rng.normal(10.0, 3.0, 12)[:, np.newaxis]
@@ -221,7 +220,7 @@ def few_treated() -> Iterator[Case]:
     yield "shift_interval", shift_interval(0.4, rng.normal(size=len(drawn)), slopes, 0.8)
 
 
-def violations() -> Iterator[Case]:
+def violations():
     """Yield bounds under violations of parallel trends."""
     panel = sales_panel()
     study = att_gt(panel["y"], panel["first"], scale="ratio", cluster=panel["cluster"]).aggregate(
@@ -242,7 +241,7 @@ def violations() -> Iterator[Case]:
     yield "honest every", honest_bounds(value, 0.01 * np.eye(9) + 0.002, 5, 4, every=2, level=0.9)
 
 
-def survival_and_power() -> Iterator[Case]:
+def survival_and_power():
     """Yield months alive, smallest detectable effects, and tests against a margin."""
     rng = np.random.default_rng(4)
     months = rng.geometric(0.08, 60)
@@ -254,7 +253,7 @@ def survival_and_power() -> Iterator[Case]:
     yield "survival clusters", exit_survival(sales, start, treated, **grouped)
     panel = sales_panel()
 
-    def estimator(y: Any, first: Any, rows: Any) -> Estimate:
+    def estimator(y, first, rows):
         return att_gt(y, first, cluster=panel["cluster"][rows]).aggregate()
 
     arguments = {"estimator": estimator, "strata": panel["strata"], "draws": 30, "seed": 1}
@@ -277,7 +276,7 @@ def survival_and_power() -> Iterator[Case]:
     yield "redraw_closures", drawn.toarray()
 
 
-def share_prices() -> Iterator[Case]:
+def share_prices():
     """Yield abnormal returns and their mean."""
     rng = np.random.default_rng(6)
     market = rng.normal(0.0, 0.01, 120)
@@ -298,7 +297,7 @@ def share_prices() -> Iterator[Case]:
     yield "market_rank", returns_of.market_rank(-0.15, ranks, values, 100, rounding=0.001)
 
 
-def functions_of_estimates() -> Iterator[Case]:
+def functions_of_estimates():
     """Yield what can be made of an estimate, and the sums by cluster behind it."""
     panel = sales_panel()
     study = att_gt(panel["y"], panel["first"], scale="ratio", cluster=panel["cluster"])
@@ -332,16 +331,16 @@ def functions_of_estimates() -> Iterator[Case]:
     yield "widest", (chosen == "wide", len(others))
 
 
-def frames() -> Iterator[Case]:
+def frames():
     """Yield the estimators for a DataFrame."""
     panel = sales_panel()
     unit, period = np.indices(panel["y"].shape).reshape(2, -1)
-    columns: dict[str, Any] = {"firm": unit, "month": period, "sales": panel["y"].ravel()}
+    columns = {"firm": unit, "month": period, "sales": panel["y"].ravel()}
     columns |= {name: panel[name][unit] for name in ("first", "weights", "cluster", "strata")}
     columns |= {"x": panel["covariates"][unit, 0], "group": unit // 7}
     data = pd.DataFrame(columns)
-    keys: dict[str, Any] = {"outcome": "sales", "unit": "firm", "time": "month"}
-    options: dict[str, dict[str, Any]] = {
+    keys = {"outcome": "sales", "unit": "firm", "time": "month"}
+    options = {
         "plain": {},
         "covariates": {"covariates": ["x"], "cluster": "cluster"},
         "two clusters": {"cluster": ["cluster", "group"], "scale": "ratio"},
@@ -367,14 +366,14 @@ def frames() -> Iterator[Case]:
     on = (data["firm"] == 0) & (data["month"] >= 3)
     yield "frame synthetic", synthetic_did_of_frame(data.assign(on=on), "on", **keys)
     shares = data.assign(share=data["cluster"] / 20)
-    windows: dict[str, Any] = {"before": (0, 2), "after": (3, 5)}
+    windows = {"before": (0, 2), "after": (3, 5)}
     found = exposure_effects_of_frame(
         shares, exposure="share", category="cluster", **windows, **keys
     )
     yield "frame exposure", found
 
 
-GROUPS: tuple[Callable[[], Iterator[Case]], ...] = (
+GROUPS = (
     cohort_effects,
     cross_checks,
     exposure,
@@ -387,14 +386,14 @@ GROUPS: tuple[Callable[[], Iterator[Case]], ...] = (
 )
 
 
-def measured(group: Callable[[], Iterator[Case]]) -> Iterator[tuple[str, str, Any]]:
+def measured(group):
     """Yield the case, the measure and the numbers of all results of a group, float64[number]."""
     for case, result in group():
         for measure, values in numbers(result).items():
             yield case, measure, np.asarray(values, dtype=float).ravel()
 
 
-def main() -> None:
+def main():
     """Write the table."""
     with TABLE.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")

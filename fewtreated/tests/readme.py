@@ -14,13 +14,13 @@ BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 DRAWS = "effects.plot()\n"
 
 
-def blocks(language: str) -> list[str]:
+def blocks(language):
     """Return the blocks of README.md in a language."""
     text = README.read_text(encoding="utf-8")
     return [block for name, block in BLOCK.findall(text) if name == language]
 
 
-def run(figure: str = "") -> str:
+def run(figure=""):
     """Return what the example prints; save its figure if a file is given, or leave it out."""
     names = {}
     said = StringIO()

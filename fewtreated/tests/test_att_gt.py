@@ -18,7 +18,7 @@ N = 240
 T = 9
 
 
-def panel(seed: int, *, missing: float = 0.0, n: int = N) -> tuple[np.ndarray, np.ndarray]:
+def panel(seed, *, missing=0.0, n=N):
     rng = np.random.default_rng(seed)
     first = np.where(rng.random(n) < 0.5, rng.integers(4, T - 1, n), np.inf).astype(float)
     effect = np.where(np.arange(T) >= first[:, None], -0.25, 0.0)

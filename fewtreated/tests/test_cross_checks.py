@@ -39,7 +39,7 @@ KINDS = pytest.mark.parametrize("kind", ["simple", "dynamic", "group_time"])
 NUMBERS = ["estimate", "std_error"]
 
 
-def panel(seed: int) -> dict[str, np.ndarray]:
+def panel(seed):
     """Return units that are treated the sooner the larger their covariate, on which paths depend
     too.
     """
@@ -331,7 +331,7 @@ def test_what_sold_nothing_has_no_ratio(estimator):
     assert "no positive total" in found.reason
 
 
-def market(seed: int, *, odds: str, trend: str, n: int = 400) -> dict[str, np.ndarray]:
+def market(seed, *, odds, trend, n=400):
     """Return two periods, treated and trending by a covariate, each in a straight line or not; the
     effect is -1.
     """

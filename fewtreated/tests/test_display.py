@@ -9,7 +9,6 @@ from fewtreated.display import MOST, SENTENCE, WORD
 from fewtreated.estimate import Estimate, refusal
 from fewtreated.estimators.att_gt import att_gt
 from fewtreated.estimators.exposure import exposure_effects
-from fewtreated.frames import CohortEffects
 from matplotlib import pyplot as plt
 from matplotlib.colors import to_rgba
 
@@ -20,13 +19,13 @@ Y = np.random.default_rng(1).normal(size=(60, 12)).cumsum(axis=1)
 FIRST = np.where(np.arange(60) < 20, 5.0, np.inf)
 
 
-def cohorts() -> CohortEffects:
+def cohorts():
     firm, month = np.indices(Y.shape).reshape(2, -1)
     data = pd.DataFrame({"firm": firm, "month": month, "y": Y.ravel(), "closed": FIRST[firm]})
     return ft.att_gt(data, "closed", outcome="y", unit="firm", time="month")
 
 
-def long(terms: int, **more) -> Estimate:
+def long(terms, **more):
     """Return an estimate whose every word is as long as a paragraph."""
     text = "word " * 200
     names = tuple(f"{text}{place}" for place in range(terms))
@@ -92,7 +91,7 @@ def test_words_of_a_name_are_no_markup_in_a_notebook():
     assert "<b>" not in made._repr_html_()
 
 
-def drawn(axes) -> list:
+def drawn(axes):
     """Return the segments of the intervals."""
     return [segment for lines in axes.collections[:1] for segment in lines.get_segments()]
 

@@ -16,7 +16,7 @@ MOVED = np.random.default_rng(0).normal(size=(30, 3)) / 40
 VALUE = np.array([1.5, 0.8, 2.0])
 
 
-def made(**changes) -> Estimate:
+def made(**changes):
     given = {
         "estimand": "E1a",
         "unit": "yuan",
@@ -28,7 +28,7 @@ def made(**changes) -> Estimate:
     return Estimate(**(given | changes))
 
 
-def one(value: float = -0.25, error: float = 0.1, **changes) -> Estimate:
+def one(value=-0.25, error=0.1, **changes):
     given = {
         "estimand": "E1a",
         "unit": "log points",

@@ -3,7 +3,6 @@ cases/estimators.yml.
 """
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -55,11 +54,11 @@ def few(estimator, treated):
 
 
 def shares(
-    days: int = 120,
-    traded: int = 120,
-    firms: list[str] | None = None,
-    first: int = 100,
-    market: float = 0.01,
+    days=120,
+    traded=120,
+    firms=None,
+    first=100,
+    market=0.01,
 ):
     """Return abnormal returns of two firms, the second of which trades on the first days alone."""
     returns = np.random.default_rng(0).normal(size=(2, 120))
@@ -112,7 +111,7 @@ NAMES |= {call.__name__: call for call in CALLS}
 @pytest.mark.parametrize(
     ("case", "estimator"), CASES, ids=[f"{of} {case['says']}" for case, of in CASES]
 )
-def test_a_request_that_makes_no_estimate_is_refused(case: dict[str, Any], estimator: str):
+def test_a_request_that_makes_no_estimate_is_refused(case, estimator):
     with pytest.raises(getattr(errors, case.get("error", "DesignError"))) as refused:
         eval(case["call"], NAMES | {"estimator": NAMES.get(estimator)})
     assert case["says"] in str(refused.value)

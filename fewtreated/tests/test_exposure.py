@@ -17,7 +17,7 @@ POST = np.arange(T) >= 2
 EDGES = (0.05, 0.15)
 
 
-def panel(seed: int, n: int = N) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def panel(seed, n=N):
     """Sales with zeros, exposure and category of each unit; exposure is mostly the category's."""
     rng = np.random.default_rng(seed)
     category = rng.permutation(np.arange(n) % CATEGORIES)
@@ -37,7 +37,7 @@ def effects(y, exposure, post, **options):
     return exposure_effects(y[:, ~post].sum(axis=1), y[:, post].sum(axis=1), exposure, **options)
 
 
-def permuted(exposure, draws: int = 9) -> list[np.ndarray]:
+def permuted(exposure, draws=9):
     return [np.random.default_rng(seed).permutation(exposure) for seed in range(draws)]
 
 
@@ -235,7 +235,7 @@ def test_the_average_is_what_the_slope_implies_for_the_sales_there_are():
     assert rows["average"] == pytest.approx(np.log(after.sum() / without.sum()), abs=1e-12)
 
 
-def market(seed: int, *, n: int = 160, effect: float = 0.0, trend: float = 0.0, noise: float = 0.2):
+def market(seed, *, n=160, effect=0.0, trend=0.0, noise=0.2):
     """Draw closures at random among firms that could be closed; the others answer. Categories have
     trends.
     """

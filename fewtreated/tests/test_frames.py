@@ -40,7 +40,7 @@ BY_FIRM = {
 }
 
 
-def long(times=MONTHS, never=pd.NaT) -> pd.DataFrame:
+def long(times=MONTHS, never=pd.NaT):
     """Return a row per firm and month in no order, with labels that are no positions."""
     firm, month = np.indices(Y.shape).reshape(2, -1)
     frame = pd.DataFrame(
@@ -119,7 +119,7 @@ def test_a_comparison_with_units_not_yet_treated_is_that_of_the_arrays():
     assert effects.aggregate("group").terms == ("2021-07", "2021-08", "average")
 
 
-def leaving() -> pd.DataFrame:
+def leaving():
     """Return the frame without the rows of three treated firms after the month of their closure."""
     frame = long()
     gone = frame["firm"].isin(["F00", "F01", "F04"]) & (frame["month"] > MONTHS[5])
@@ -252,7 +252,7 @@ def test_two_clusters_mend_intervals_and_pretrends_where_categories_share_shocks
     assert np.mean(found["brand"]) > 0.05 + 3 * error
 
 
-def changed(row: str, column: str, value) -> pd.DataFrame:
+def changed(row, column, value):
     frame = long().astype({column: object})
     frame.loc[row, column] = value
     return frame

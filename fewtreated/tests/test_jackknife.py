@@ -48,18 +48,18 @@ class Case:
     exact: bool = True
 
 
-def adjusted(kind: Callable[..., Estimate], **options: Any) -> Callable[[Any], Estimate]:
-    def of(rows: Any) -> Estimate:
+def adjusted(kind, **options):
+    def of(rows):
         given = {name: values[rows] for name, values in options.items()}
         return kind(usable_units(Y[rows], FIRST[rows], cluster=CLUSTER[rows], **given))
 
     return of
 
 
-def exposed(cluster: Any) -> Callable[[Any], Estimate]:
+def exposed(cluster):
     share = np.sqrt(cluster + 1) / 4 % 1
 
-    def of(rows: Any) -> Estimate:
+    def of(rows):
         return exposure_effects(
             SOLD[rows, 0] + 1 * (SOLD[rows, 0] > 0),
             SOLD[rows, 5],
@@ -71,7 +71,7 @@ def exposed(cluster: Any) -> Callable[[Any], Estimate]:
     return of
 
 
-def share_of_sums(rows: Any) -> Estimate:
+def share_of_sums(rows):
     sums = sum_by(SOLD[rows, :2], CLUSTER[rows], len(SIZES))
     total = Estimate(
         estimand="sums", unit="u", terms=("a", "b"), value=sums.sum(axis=0), scores=sums

@@ -15,7 +15,7 @@ T = 4
 Z = stats.norm.ppf(0.975)
 
 
-def panel(seed: int) -> tuple[np.ndarray, np.ndarray]:
+def panel(seed):
     rng = np.random.default_rng(seed)
     first = np.full(N, np.inf)
     first[:15] = 2.0
@@ -23,7 +23,7 @@ def panel(seed: int) -> tuple[np.ndarray, np.ndarray]:
     return rng.normal(size=(N, 1)) + rng.normal(size=(N, T)), first
 
 
-def last_change(y, first, rows) -> Estimate:
+def last_change(y, first, rows):
     """Difference in mean changes from the first to the last period, treated less others."""
     change = y[:, -1] - y[:, 0]
     treated = np.isfinite(first)
@@ -33,11 +33,11 @@ def last_change(y, first, rows) -> Estimate:
     return Estimate(estimand="d", unit="units of y", terms=("d",), n=len(rows), **known)
 
 
-def simple(y, first, rows) -> Estimate:
+def simple(y, first, rows):
     return att_gt(y, first).aggregate()
 
 
-def smallest(y, first, strata=np.zeros(N), **options) -> Estimate:  # noqa: B008
+def smallest(y, first, strata=np.zeros(N), **options):  # noqa: B008
     return minimum_detectable_effect(y, first, strata=strata[: len(y)], **options)
 
 
@@ -143,7 +143,7 @@ def test_a_test_that_rejects_too_often_is_said_to_and_made_to_pay():
     assert own["size, usual"] < 0.1 < found["size, usual"]
 
 
-def rows_of(unit: str, estimate: float, error: float, ends: tuple[float, float]) -> pd.DataFrame:
+def rows_of(unit, estimate, error, ends):
     return pd.DataFrame(
         {
             "unit": [unit],

@@ -59,7 +59,7 @@ def test_the_library_loads_nothing_until_it_is_asked():
     assert not REQUIRED & {*run.stdout.split()}
 
 
-def imported(path: Path) -> set[str]:
+def imported(path):
     """Return the top names of everything that a file imports, wherever in it."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

@@ -21,7 +21,6 @@ Medicaid's bounds in test_honest_did.
 
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -29,21 +28,20 @@ import pytest
 import synthdid
 import yaml
 from datasets import digest_of, held, loaded
-from fewtreated.estimate import Estimate
-from fewtreated.estimators.att_gt import GroupTime, att_gt
+from fewtreated.estimators.att_gt import att_gt
 from fewtreated.estimators.cross_checks import doubly_robust
 from fewtreated.estimators.synthetic import synthetic_did
 from fewtreated.estimators.units import usable_units
 
 
-def before_and_after(y: np.ndarray, treated: np.ndarray) -> float:
+def before_and_after(y, treated):
     """Return the effect of two periods."""
     rows = att_gt(y, np.where(treated, 1.0, np.inf)).effects.rows
     assert len(rows) == 1
     return float(rows["estimate"].iloc[0])
 
 
-def scrap(column: str) -> float:
+def scrap(column):
     """54 Michigan firms in 1987 and 1988, some of which got a job-training grant for 1988; others
     did not report.
     """
@@ -52,7 +50,7 @@ def scrap(column: str) -> float:
     return before_and_after(frame[column].to_numpy(), frame[("grant", 1988)].to_numpy() == 1)
 
 
-def organ_donors() -> tuple[np.ndarray, np.ndarray]:
+def organ_donors():
     """Return the rates of 27 states in six quarters; California changed its question before the
     fourth.
     """
@@ -61,7 +59,7 @@ def organ_donors() -> tuple[np.ndarray, np.ndarray]:
     return frame.to_numpy(), frame.index == "California"
 
 
-def organ_donors_collapsed() -> float:
+def organ_donors_collapsed():
     """One cohort in a balanced panel: the two-way regression is the difference of means before and
     after.
     """
@@ -71,18 +69,18 @@ def organ_donors_collapsed() -> float:
     )
 
 
-def organ_donors_plain() -> float:
+def organ_donors_plain():
     return float(synthetic_did(*organ_donors(), 3, method="did").rows["estimate"].iloc[0])
 
 
-def cholera() -> float:
+def cholera():
     """Deaths by water supplier: those whom Lambeth came to serve clean water, and the others."""
     frame = loaded("cholera").pivot(index="supplier", columns="year", values="deathrate")
     return before_and_after(frame.to_numpy(dtype=float), frame.index == "Lambeth + Others")
 
 
 @cache
-def california() -> tuple[Estimate, pd.Index]:
+def california():
     shaped = synthdid.panel_matrices(loaded("cigarettes"))
     y = np.asarray(shaped.Y, dtype=float)
     return synthetic_did(y, np.arange(len(y)) >= shaped.N0, shaped.T0), pd.Index(
@@ -90,33 +88,33 @@ def california() -> tuple[Estimate, pd.Index]:
     )
 
 
-def california_estimate() -> float:
+def california_estimate():
     return float(california()[0].value[0])
 
 
-def weight_of_year(year: int) -> float:
+def weight_of_year(year):
     return float(california()[0].details["time_weights"][year - 1970])
 
 
-def weight_of_state(state: str) -> float:
+def weight_of_state(state):
     found, states = california()
     return float(found.details["unit_weights"][states.get_loc(state)])
 
 
-def effective(name: str) -> float:
+def effective(name):
     """Return one over the sum of squared weights."""
     return float(1 / (california()[0].details[name] ** 2).sum())
 
 
 @cache
-def counties() -> GroupTime:
+def counties():
     """Teen employment, in logs, of 500 counties from 2003 to 2007; some states raised the minimum
     wage.
     """
     return att_gt(*employment()[:2])
 
 
-def employment() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def employment():
     """Return log teen employment by county and year, the first year of a higher minimum wage, and
     log population.
     """
@@ -126,7 +124,7 @@ def employment() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return frame.to_numpy(), np.where(first > 0, first - 2003, np.inf), population.to_numpy()
 
 
-def by_cell(column: str, cohort: int, year: int) -> float:
+def by_cell(column, cohort, year):
     return float(
         counties()
         .effects.rows.set_index(["group", "time"])
@@ -134,27 +132,27 @@ def by_cell(column: str, cohort: int, year: int) -> float:
     )
 
 
-def before(cohort: int, year: int) -> float:
+def before(cohort, year):
     """Return the change from the year before, for a cohort that is not treated yet."""
     earlier = by_cell("estimate", cohort, year - 1)
     return (by_cell("estimate", cohort, year) if year < cohort - 1 else 0.0) - earlier
 
 
-def of_cohort(cohort: int) -> float:
+def of_cohort(cohort):
     """Return the effect on one cohort, averaged over its treated years."""
     rows = counties().effects.rows.query("group == @cohort - 2003 and event_time >= 0")
     return float(rows["estimate"].mean())
 
 
-def averaged(kind: str, term: str, column: str = "estimate") -> float:
+def averaged(kind, term, column="estimate"):
     return float(counties().aggregate(kind).row(term)[column])
 
 
-def over_horizons() -> float:
+def over_horizons():
     return float(np.mean([averaged("dynamic", str(horizon)) for horizon in range(4)]))
 
 
-def given_population(kind: str, term: str, column: str = "estimate") -> float:
+def given_population(kind, term, column="estimate"):
     """Return a doubly robust effect on counties of the same population."""
     y, first, population = employment()
     return float(
@@ -176,9 +174,7 @@ LEDGER = [
     LEDGER,
     ids=[f"{of} {arguments}" for _, of, arguments, _ in LEDGER],
 )
-def test_a_printed_number_is_reproduced(
-    group: dict[str, Any], of: str, arguments: list[Any], printed: str
-):
+def test_a_printed_number_is_reproduced(group, of, arguments, printed):
     """Without one of n treated counties a mean moves by 1 / (n - 1) of its distance, not by 1 / n:
     n is 20 or more.
     """

@@ -21,7 +21,7 @@ EXACT = pyfixest.MapDemeaner(fixef_tol=1e-13)
 SHAPES = [(60, 2, 1), (80, 6, 3), (50, 5, 1), (40, 7, 6)]  # units, periods, first treated period
 
 
-def panel(seed: int, units: int, periods: int, first: int) -> tuple[np.ndarray, np.ndarray]:
+def panel(seed, units, periods, first):
     """Return counts times a unit's size, a good part of them zeros, and when each unit is first
     treated.
     """
@@ -39,7 +39,7 @@ def panel(seed: int, units: int, periods: int, first: int) -> tuple[np.ndarray, 
     return y[seen], np.where(treated, float(first), np.inf)[seen]
 
 
-def long(y: np.ndarray, first: np.ndarray, cluster: np.ndarray | None = None) -> pd.DataFrame:
+def long(y, first, cluster=None):
     unit, time = np.indices(y.shape)
     frame = pd.DataFrame({"y": y.ravel(), "unit": unit.ravel(), "time": time.ravel()})
     frame["treated"] = np.isfinite(first)[frame["unit"]].astype(float)
@@ -51,7 +51,7 @@ def long(y: np.ndarray, first: np.ndarray, cluster: np.ndarray | None = None) ->
     return frame
 
 
-def grouped(first: np.ndarray, size: int) -> np.ndarray:
+def grouped(first, size):
     """Return clusters of so many units, of which none holds both treated and untreated ones."""
     cluster = np.empty(len(first), dtype=int)
     for place, side in enumerate((np.isfinite(first), np.isinf(first))):
@@ -59,9 +59,7 @@ def grouped(first: np.ndarray, size: int) -> np.ndarray:
     return cluster
 
 
-def regression(
-    fit, right: str, frame: pd.DataFrame, vcov: str = "CRV3", **options
-) -> tuple[np.ndarray, np.ndarray]:
+def regression(fit, right, frame, vcov="CRV3", **options):
     """Coefficients and errors of refits without each cluster, as the referee makes them without any
     correction.
     """
@@ -77,9 +75,7 @@ def regression(
     return found.coef().to_numpy(), found.se().to_numpy()
 
 
-def held(
-    ours: pd.DataFrame, theirs: tuple[np.ndarray, np.ndarray], clusters: int, tolerance: float
-) -> None:
+def held(ours, theirs, clusters, tolerance):
     np.testing.assert_allclose(ours["estimate"], theirs[0], rtol=0, atol=tolerance)
     factor = np.sqrt(
         clusters / (clusters - 1)

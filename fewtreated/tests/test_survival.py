@@ -9,14 +9,14 @@ from fewtreated.estimators.survival import exit_survival
 from statsmodels.duration.survfunc import SurvfuncRight
 
 
-def sales_of(*lives: str) -> np.ndarray:
+def sales_of(*lives):
     """Rows of months: 1 sells, 0 does not, ? is not known."""
     return np.array(
         [[{"1": 1.0, "0": 0.0, "?": np.nan}[month] for month in life] for life in lives]
     )
 
 
-def panel(seed: int, n: int = 300, months: int = 30):
+def panel(seed, n=300, months=30):
     """Units that leave at random, treated ones more often, from a start between 8 and 12."""
     rng = np.random.default_rng(seed)
     treated = rng.random(n) < 0.4

@@ -30,12 +30,12 @@ SIZES = [
 ]  # donors, treated, before, after
 
 
-def changes(seed: int = 0, n: int = 8, k: int = 2) -> tuple[np.ndarray, np.ndarray]:
+def changes(seed=0, n=8, k=2):
     rng = np.random.default_rng(seed)
     return rng.standard_t(2, size=n), rng.permutation(np.arange(n) < k)
 
 
-def panel(size: tuple[int, int, int, int]) -> tuple[np.ndarray, np.ndarray, int]:
+def panel(size):
     """Return a panel with unit levels, common shocks, two factors and noise; donors first."""
     donors, n_treated, before, after = size
     rng = np.random.default_rng(sum(size))
@@ -46,7 +46,7 @@ def panel(size: tuple[int, int, int, int]) -> tuple[np.ndarray, np.ndarray, int]
     return y + 0.5 * rng.normal(size=(units, times)), np.arange(units) >= donors, before
 
 
-def california() -> tuple[np.ndarray, np.ndarray, int]:
+def california():
     shaped = synthdid.panel_matrices(loaded("cigarettes"))
     y = np.asarray(shaped.Y, dtype=float)
     return y, np.arange(len(y)) >= shaped.N0, shaped.T0
@@ -70,12 +70,12 @@ def problems(y, treated, before, method):
     return tuple((m - m.mean(axis=0), t - t.mean(), ridge) for m, t, ridge in (units, times))
 
 
-def objective(problem, weights) -> float:
+def objective(problem, weights):
     matrix, target, ridge = problem
     return float(((matrix @ weights - target) ** 2).sum() + ridge * weights @ weights)
 
 
-def effect(y, treated, before, **options) -> float:
+def effect(y, treated, before, **options):
     return float(synthetic_did(y, treated, before, **options).rows["estimate"].iloc[0])
 
 
@@ -318,7 +318,7 @@ def test_plain_differences_rank_as_the_permutation_of_changes_does(donors, n_tre
 # ----------------------------------------
 
 
-def reference() -> tuple[dict, np.ndarray, np.ndarray, int]:
+def reference():
     stored = json.loads((Path(__file__).parent / "data" / "synthdid_panel.json").read_text())
     y = np.array(stored["y"])
     return stored, y, np.arange(len(y)) >= stored["donors"], stored["before"]
@@ -404,7 +404,7 @@ def test_ranks_and_p_values_do_not_depend_on_the_unit(scale, n_treated):
 # ----------------------------------------
 
 
-def problem(seed: int, rows: int, weights: int) -> tuple[np.ndarray, np.ndarray, float]:
+def problem(seed, rows, weights):
     rng = np.random.default_rng(seed)
     matrix = rng.normal(size=(rows, weights)) * rng.lognormal(size=weights) + rng.normal(
         size=(rows, 1)
@@ -412,7 +412,7 @@ def problem(seed: int, rows: int, weights: int) -> tuple[np.ndarray, np.ndarray,
     return matrix, rng.normal(size=rows), float(rows * 10 ** rng.uniform(-2, 2))
 
 
-def slack(matrix, target, ridge, weights) -> np.ndarray:
+def slack(matrix, target, ridge, weights):
     """Slope of the objective towards each weight, less the lowest that is in use; none may be
     negative.
     """

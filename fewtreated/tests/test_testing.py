@@ -23,7 +23,7 @@ CASES = [
 ]
 
 
-def sample_with(mean: float, std_error: float, n: int = 40) -> DescrStatsW:
+def sample_with(mean, std_error, n=40):
     """Return data whose mean and standard error are the given ones, for a referee that takes data
     only.
     """
@@ -94,7 +94,7 @@ def test_assignments_are_all_subsets_once(n, k):
     assert subsets == set(combinations(range(n), k))
 
 
-def p_two_sided(change: np.ndarray, treated: np.ndarray, shift: float) -> float:
+def p_two_sided(change, treated, shift):
     """Two-sided permutation p-value of a constant shift, from scratch: take the shift off, then
     permute.
     """
@@ -102,7 +102,7 @@ def p_two_sided(change: np.ndarray, treated: np.ndarray, shift: float) -> float:
     n = len(change)
     k = int(treated.sum())
 
-    def statistic(chosen: tuple[int, ...]) -> float:
+    def statistic(chosen):
         inside = rest[list(chosen)].sum()
         return abs(inside / k - (rest.sum() - inside) / (n - k))
 
@@ -152,7 +152,7 @@ def test_over_all_assignments_the_interval_covers_exactly_as_often_as_its_level_
     assert misses == int((1 - level) * len(drawn) + 1e-9)
 
 
-def error_of(p) -> np.ndarray:
+def error_of(p):
     return 4 * np.sqrt(p * (1 - p) / DRAWS) + 2 / DRAWS
 
 

@@ -19,7 +19,7 @@ FOLDER = Path(__file__).resolve().parent.parent
 UV = Path(sys.executable).with_name("uv")
 
 
-def text(name: str) -> str:
+def text(name):
     return (FOLDER / name).read_text(encoding="utf-8")
 
 

@@ -130,7 +130,7 @@ def _placebo_effects(estimates: list[tuple[float, float, float]], level: float) 
             " draws yield an estimate with a standard error, but 20 are needed; draw more or check"
             " why the estimator fails"
         )
-    return placebos
+    return np.asarray(placebos)
 
 
 def _smallest_detected(by_draw: Floats) -> tuple[float, float]:
