@@ -123,7 +123,7 @@ def test_the_setup_cell_checks_the_parameters_of_its_own_notebook(notebook):
         for i, cell in enumerate(code(notebook))
         if "parameters" in cell["metadata"].get("tags", [])
     ]
-    checks = r"(parameters\.check|report\.start|report\.start_simulated|report\.start_panel)"
+    checks = r"(parameters\.checked_parameters|report\.start(_simulated|_panel)?)"
     assert re.search(
         rf'{checks}\("{notebook.name}", globals\(\)[,)]', source(code(notebook)[tagged[0] + 1])
     )
