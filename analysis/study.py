@@ -277,9 +277,8 @@ class Study:
             grade, preset, _ = audited.loc[effect.estimand]
             details |= {"grade": grade, "graded": closures(preset)}
         details |= {} if margin is None else {"margin": margin}
-        details |= (
-            {} if placebo is None or margin is None else claims.placebo_check(placebo, margin)
-        )
+        if placebo is not None and margin is not None:
+            details |= claims.placebo_check(placebo, margin)
         if effect.refused:
             details["change"] = (
                 "A panel that can answer the question; the report on this one says why it cannot."
