@@ -5,9 +5,9 @@ READY := .venv/.ready
 
 # What guards most for its time: numbers as they were frozen, estimators beside printed ones, rules of verdicts, a panel that
 # is read, releases. pytest stops at a name that no file has. How long they take stands in CONTRIBUTING.md.
-QUICK := $(addprefix fewtreated/tests/test_,frozen) $(addprefix tests/test_,golden published estimate exposure frames \
-	closed_firms displacement growth design truth verdicts one_rule series numbers words panel config cadence release diff \
-	architecture project)
+QUICK := $(addprefix fewtreated/tests/test_,frozen published estimate exposure frames) \
+	$(addprefix tests/test_,golden closed_firms displacement growth design truth verdicts one_rule series numbers words \
+	panel config cadence release diff architecture project)
 
 .PHONY: report test quick test-all lab docs check bench fuzz quarter faults size audit coverage benchmark clean
 

@@ -152,3 +152,11 @@ def test_pre_commit_runs_the_commands_of_make_check_on_files_that_exist():
 def test_the_configuration_of_pre_commit_is_valid():
     pre_commit = os.path.join(os.path.dirname(sys.executable), "pre-commit")
     subprocess.run([pre_commit, "validate-config", ".pre-commit-config.yaml"], cwd=ROOT, check=True)
+
+
+def test_every_file_of_make_quick_is_there():
+    command = ["make", "-n", "quick"]
+    printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    files = re.findall(r"\S+/test_\w+\.py", printed.stdout)
+    assert len(files) > 20
+    assert [file for file in files if not (ROOT / file).exists()] == []
