@@ -40,16 +40,17 @@ def _once(method: Method) -> Method:
     """
 
     @wraps(method)
-    def cached(self: Panel, *args: Any, **options: Any) -> Any:
-        key = method.__name__, args, *options.items()
-        if key not in self._results:
-            self._results[key] = result = method(self, *args, **options)
+    def once(self: Panel, *args: Any, **options: Any) -> Any:
+        def make() -> Any:
+            result = method(self, *args, **options)
             for array in result if isinstance(result, tuple) else [result]:
                 if isinstance(array, np.ndarray):
                     array.flags.writeable = False
-        return self._results[key]
+            return result
 
-    return cast(Method, cached)
+        return self.cached((method.__name__, args, *options.items()), make)
+
+    return cast(Method, once)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
