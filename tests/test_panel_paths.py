@@ -227,18 +227,15 @@ ADDRESSES = [
 PARTS = re.compile(rf"{SECRET}|127\.0\.0\.1|nowhere|me@|me:|/shop")
 
 
+def build_orders(out, engine):
+    build_panel([Path("orders")], out, map=None, home="AMZ", platforms=["AMZ"], engine=engine)
+
+
 @pytest.mark.parametrize("address", ADDRESSES[:-1])
 def test_nothing_of_an_address_is_quoted(tmp_path, capsys, address):
     pytest.importorskip("ibis")
     with pytest.raises(DataError) as refused:
-        build_panel(
-            [Path("orders")],
-            tmp_path / "o.parquet",
-            map=None,
-            home="AMZ",
-            platforms=["AMZ"],
-            engine=address,
-        )
+        build_orders(tmp_path / "o.parquet", address)
     told = "".join(traceback.format_exception(refused.value, chain=True))
     told = "\n".join(
         line for line in told.splitlines() if not line.startswith("    ")
@@ -263,13 +260,6 @@ def test_nothing_of_an_address_is_quoted_where_a_table_cannot_be_read(tmp_path):
     with pytest.raises(
         DataError, match=r"orders: expected a valid database table; found none, or one"
     ) as refused:
-        build_panel(
-            [Path("orders")],
-            tmp_path / "o.parquet",
-            map=None,
-            home="AMZ",
-            platforms=["AMZ"],
-            engine=address,
-        )
+        build_orders(tmp_path / "o.parquet", address)
     assert SECRET not in "".join(traceback.format_exception_only(refused.value))
     assert refused.value.__suppress_context__
