@@ -9,7 +9,7 @@ QUICK := $(addprefix fewtreated/tests/test_,frozen published estimate exposure f
 	$(addprefix tests/test_,golden closed_firms displacement growth design truth verdicts one_rule series numbers words \
 	panel config cadence release diff architecture project)
 
-.PHONY: report test quick test-all lab docs check bench fuzz quarter faults size audit coverage benchmark clean
+.PHONY: report test quick test-all lab docs check bench fuzz quarter faults size words audit coverage benchmark clean
 
 report: $(READY) ## run what is due in reports/schedule.yml and print the paths of the PDFs
 	@$(BIN)/market-impact run
@@ -54,6 +54,9 @@ faults: $(READY) ## kill, starve and damage runs in every way, and count what is
 
 size: $(READY) ## print tokens by package and room, and what else has a limit, beside their budgets
 	@$(BIN)/python benchmarks/size.py
+
+words: $(READY) ## count words and numbers in the PDFs of reports/latest, or of ARGS=FOLDER (needs pdftotext); too many in those on real figures are an error
+	@$(BIN)/python benchmarks/words.py --check $(ARGS)
 
 audit: $(READY) ## hold every estimand against the truth of simulated markets, plain panels and twins of the households; writes the audit.csv of both and docs/coverage.md, and names the rows that moved; ARGS=--check draws a part again and writes nothing; who works goes in ARGS="--workers 2" (or --local-cluster 2, or --scheduler tcp://...)
 	@$(BIN)/python benchmarks/coverage.py $(ARGS)
