@@ -256,6 +256,40 @@ def leave_one_out(
     return pd.DataFrame(rows, columns=["left_out", "estimate", "rank", "assignments"])
 
 
+def as_closed(chosen: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Return sellers of :func:`sellers` with one of them counted as closed."""
+    return chosen.assign(role=chosen["role"].mask(chosen["name"] == name, "closed"))
+
+
+def compared(
+    choices: Mapping[str, pd.DataFrame], before: int, after: int, *, level: float
+) -> pd.DataFrame:
+    """Compare revenue as :func:`revenue_change` does, in per cent, for several lists of sellers.
+
+    Parameters
+    ----------
+    choices : mapping of str to DataFrame
+        Sellers by label.
+    before, after : int
+        Years.
+    level : float
+        Coverage of the permutation intervals.
+
+    Returns
+    -------
+    DataFrame
+        `term` (the label), `estimate`, `conf_low`, `conf_high`, `rank`, `assignments`; the limits
+        are missing if no interval is computed.
+    """
+    rows = []
+    for label, chosen in choices.items():
+        found = revenue_change(before, after, chosen=chosen, level=level)
+        row = found.exp().rows[["estimate", "conf_low", "conf_high"]].iloc[0]
+        counted = {"rank": found.row("did")["rank"], "assignments": found.counts["assignments"]}
+        rows.append({"term": label, **row, **counted})
+    return pd.DataFrame(rows)
+
+
 def most_lost(firm: str, before: int) -> dict[str, float]:
     """Bound the part of a firm's fall in revenue that is due to lost Amazon sales.
 
