@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from fewtreated.errors import NOT_ESTIMABLE
 from matplotlib import pyplot as plt
+from matplotlib.colors import to_hex
 from matplotlib.ticker import LogLocator, MaxNLocator, MultipleLocator, NullLocator
 
 from analysis.estimate import Estimate
@@ -281,6 +283,35 @@ def shares_chart(
         ylabel=ylabel,
         size=size,
     )
+
+
+@chart
+def shares_by_definition(
+    rows: pd.DataFrame, *, strong: str, ylabel: str, closures: Months
+) -> Figure:
+    """Draw shares over the years with a line and a marker of its own for each definition.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        `year` (with its fraction), `value` and `term`, the definition in a few words.
+    strong : str
+        The term in the main colour; the others are grey.
+    closures : (first month, last month)
+        Months to shade.
+    """
+    drawing, axes = plt.subplots(figsize=(WIDTH, 2.1))
+    terms = [strong, *(term for term in rows["term"].unique() if term != strong)]
+    colours = dict.fromkeys(terms, to_hex(REST)) | {strong: to_hex(MAIN)}
+    look: Style = {"hue_order": terms, "style_order": terms, "palette": colours}
+    look |= {"markers": True, "dashes": False, "markersize": 6, "errorbar": None}
+    sns.lineplot(rows, x="year", y="value", hue="term", style="term", ax=axes, **look)
+    shade(axes, closures)
+    axes.set(xlabel="", ylabel=ylabel, ylim=(0, None))
+    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), title=None)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axis_numbers(axes, "y")
+    return drawing
 
 
 @chart
