@@ -255,13 +255,18 @@ def _names(axes: Axes, lines: Mapping[str, pd.DataFrame], strong: Sequence[str])
 
 
 def shares_chart(
-    lines: Mapping[str, pd.DataFrame], *, ylabel: str, closures: Months, compared: Sequence[str]
+    lines: Mapping[str, pd.DataFrame],
+    *,
+    ylabel: str,
+    closures: Months,
+    compared: Sequence[str],
+    height: float = 3.2,
 ) -> Figure | Estimate:
     """Draw shares by half-year with their intervals.
 
     The first line is in the main colour. `lines` have `term`, the first month of a half-year, and
     `estimate`, `conf_low`, `conf_high`. The shares in the `compared` half-years are written beside
-    their points.
+    their points, and the half-years of the same months below the axis. `height` is in inches.
     """
     rows = pd.concat(
         [line.assign(half=line["term"], term=name) for name, line in lines.items()],
@@ -271,9 +276,12 @@ def shares_chart(
     notes = [f"{number(share)} %" for share in rows["estimate"]]
     rows = rows.assign(middle=years_of(months) + 0.25, note=notes)
     rows.loc[~rows["half"].isin(compared), "note"] = ""
-    names = [f"{month:%b %Y} –\n{month + 5:%b %Y}" for month in months]
-    ticks = dict(zip(rows["middle"], names, strict=True))
-    size = (WIDTH, 3.2)
+    ticks = {
+        middle: f"{month:%b %Y} –\n{month + 5:%b %Y}"
+        for middle, month in zip(rows["middle"], months, strict=True)
+        if f"{month:%m}" == compared[0][-2:]
+    }
+    size = (WIDTH, height)
     return paths(
         rows,
         x="middle",
