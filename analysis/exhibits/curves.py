@@ -119,7 +119,7 @@ def paths(
     log : {"", "x", "y"}
         Axis with a log scale.
     size : (width, height), optional
-        Size of a row of panels, inches.
+        Size of a row of panels, inches; the vertical axis then has few ticks.
     """
     dated = isinstance(rows[x].iloc[0], pd.Period)
     rows = rows.assign(x=years_of(rows[x]) if dated else rows[x])
@@ -146,6 +146,8 @@ def paths(
             axes.axhline(0, color=REST, lw=0.6, ls="-")
             axes.axvline(0, **DOTTED)
         _scales(axes, ticks, log=log, signed=shared)
+        if size and not log:
+            axes.yaxis.set_major_locator(MaxNLocator(4))
         _lines(axes, lines, strong, named=len(set(rows["term"])) > 1)
         if level is not None:
             axes.hlines(level, lines["x"].min(), lines["x"].max(), **ZERO)
@@ -266,7 +268,7 @@ def shares_chart(
 
     The first line is in the main colour. `lines` have `term`, the first month of a half-year, and
     `estimate`, `conf_low`, `conf_high`. The shares in the `compared` half-years are written beside
-    their points, and the half-years of the same months below the axis. `height` is in inches.
+    their points, and the first months of such half-years below the axis. `height` is in inches.
     """
     rows = pd.concat(
         [line.assign(half=line["term"], term=name) for name, line in lines.items()],
@@ -277,7 +279,7 @@ def shares_chart(
     rows = rows.assign(middle=years_of(months) + 0.25, note=notes)
     rows.loc[~rows["half"].isin(compared), "note"] = ""
     ticks = {
-        middle: f"{month:%b %Y} –\n{month + 5:%b %Y}"
+        middle: f"{month:%b %Y}"
         for middle, month in zip(rows["middle"], months, strict=True)
         if f"{month:%m}" == compared[0][-2:]
     }
@@ -317,7 +319,8 @@ def shares_by_definition(
     shade(axes, closures)
     axes.set(xlabel="", ylabel=ylabel, ylim=(0, None))
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), title=None)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.yaxis.set_major_locator(MaxNLocator(4))
     axis_numbers(axes, "y")
     return drawing
 
