@@ -19,7 +19,8 @@ import seaborn as sns
 from fewtreated.errors import NOT_ESTIMABLE
 from matplotlib import dates
 from matplotlib import pyplot as plt
-from matplotlib.ticker import Formatter
+from matplotlib.colors import to_hex
+from matplotlib.ticker import Formatter, LogLocator, NullLocator
 
 from analysis.estimate import Estimate
 from analysis.exhibits.payload import estimate_rows, of_figure, refused
@@ -234,6 +235,102 @@ def forest(
     axis_numbers(axes, "x", signed=signed)
     if margin:
         _shade_margin(axes, margin, signed=signed)
+    return drawing
+
+
+@chart
+def money_line(
+    rows: pd.DataFrame, *, band: tuple[float, float], needed: str, xlabel: str
+) -> Figure:
+    """Draw sums of money on one line, on a log scale, over the band in which something happens.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        `term`, `note` (may be empty), `conf_low` and `conf_high`: a bar if the ends differ, a
+        point if they are equal, and one with an arrow if the high end is infinite ("more than"). A
+        point is hollow if `asserted`. Names stand below and above the line by turns.
+    band : (low, high)
+        Shaded range.
+    needed : str
+        What the range is, written over it.
+    xlabel : str
+        What the sums are, with their unit.
+    """
+    drawing, axes = plt.subplots(figsize=(WIDTH, 1.75))
+    axes.set(xscale="log", ylim=(-1, 1), yticks=[], xlabel=xlabel)
+    axes.spines["left"].set_visible(False)
+    axes.axhline(0, **ZERO)
+    axes.axvspan(*band, color=BAND, lw=0, zorder=0)
+    middle = float(np.sqrt(band[0] * band[1]))
+    above: Style = {"ha": "center", "va": "top", "fontsize": 8, "color": MAIN, "weight": "bold"}
+    near(axes, (middle, 1), f"{needed}\n{_ends(*band)}", (0, -4), **above)
+    for at, row in enumerate(rows.to_dict("records")):
+        _sum_of_money(axes, row, above=at % 2 == 1)
+    low = min(rows["conf_low"].min(), band[0])
+    high = max(rows["conf_low"].max(), band[1])
+    axes.set_xlim(low / 1.5, high * 1.7)
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter("{x:g}")
+    return drawing
+
+
+def _sum_of_money(axes: Axes, row: Row, *, above: bool) -> None:
+    """Draw a sum on a line of money, with its name above or below."""
+    low = row["conf_low"]
+    high = row["conf_high"]
+    side = 1 if above else -1
+    if high == np.inf:
+        arrow = Style(arrowstyle="->", color=MAIN, lw=1.5, shrinkA=0, shrinkB=0)
+        axes.annotate("", (low * 1.25, 0), (low, 0), arrowprops=arrow)
+        high = low
+    if high > low:
+        axes.plot([low, high], [0, 0], color=MAIN, lw=6, zorder=3)
+    else:
+        inside = "white" if row["asserted"] else MAIN
+        axes.plot(low, 0, "o", color=MAIN, mfc=inside, ms=7, zorder=3)
+    look: Style = {"ha": "center", "va": "bottom" if above else "top", "fontsize": 7.5}
+    lines = (row["term"], _ends(low, row["conf_high"]), row["note"])
+    middle = (float(np.sqrt(low * high)), 0)
+    near(axes, middle, "\n".join(filter(None, lines)), (0, 8 * side), **look)
+
+
+def _ends(low: float, high: float) -> str:
+    """Write a range: its two ends, one number, or what it exceeds."""
+    if high == np.inf:
+        return f"more than {number(low)}"
+    if low == high:
+        return number(low)
+    return f"{number(low)} to {number(high)}"
+
+
+@chart
+def heat(rows: pd.DataFrame, *, x: str, y: str, xlabel: str, ylabel: str) -> Figure:
+    """Draw numbers in a table whose cells are the darker the larger the number, by panel.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        The columns `x` and `y` (text, in the order of the rows), `estimate`, and `panel`, the title
+        of a table; the tables stand side by side and share their colours.
+    """
+    panels = dict(iter(rows.groupby("panel", sort=False)))
+    tall = 0.75 + 0.21 * rows[y].nunique()
+    drawing, grid = plt.subplots(
+        1, len(panels), figsize=(WIDTH, tall), sharey=True, squeeze=False, layout="constrained"
+    )
+    look: Style = {"cbar": False, "annot": True, "fmt": ".1f", "annot_kws": {"fontsize": 7.5}}
+    look |= {"vmin": 0, "vmax": 1.6 * float(rows["estimate"].max()), "linewidths": 0.5}
+    shades = sns.light_palette(to_hex(MAIN), as_cmap=True)
+    for axes, (title, cells) in zip(grid[0], panels.items(), strict=True):
+        order = {"index": cells[y].unique(), "columns": cells[x].unique()}
+        wide = cells.pivot(index=y, columns=x, values="estimate").reindex(**order)
+        sns.heatmap(wide, ax=axes, cmap=shades, **look)
+        axes.set_title(title)
+        axes.set(xlabel=xlabel, ylabel="")
+        axes.tick_params(length=0, rotation=0)
+    grid[0, 0].set_ylabel(ylabel)
     return drawing
 
 
