@@ -205,15 +205,6 @@ def _aukey_readings() -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def named(*, closed: bool) -> dict[Any, list[str]]:
-    """Return the platforms other than Amazon on which each seller says it sells.
-
-    `closed` selects sellers with closed accounts, or all others.
-    """
-    rows = mix().query("measure == @NAMED and (closed == 'yes') == @closed")
-    return {firm: [*places] for firm, places in rows.groupby("firm")["platform"]}
-
-
 def platforms() -> pd.DataFrame:
     """Return which platforms other than Amazon each seller names, and what it publishes of them.
 

@@ -320,6 +320,34 @@ def stacked(rows: pd.DataFrame, *, parts: Mapping[str, str], unsure: str, xlabel
     return drawing
 
 
+def sales_by_place(sold: pd.DataFrame) -> Figure | Estimate:
+    """Draw what sellers sold on Amazon and elsewhere, with Amazon's part at the ends of the bars.
+
+    `sold` is from :func:`analysis.evidence.shift.stacks`. What may have been sold in either place
+    is hatched. Sellers that disclosed no closure are marked.
+    """
+    undisclosed = sold["closed"].map({"yes": ""}).fillna(" (no closure disclosed)")
+    rows = sold.assign(
+        group=sold["firm"],
+        term=sold["firm"] + undisclosed + ", " + sold["period"],
+        note=[_part_of_amazon(*ends) for ends in sold[["part_low", "part_high"]].to_numpy()],
+    )
+    parts = {
+        "on_amazon": "on Amazon",
+        "either": "in one or the other: only a limit is known",
+        "elsewhere": "elsewhere",
+    }
+    return stacked(rows, parts=parts, unsure="either", xlabel="sales, billion yuan")
+
+
+def _part_of_amazon(low: float, high: float) -> str:
+    """Word Amazon's part of a seller's sales, from its least to its largest, in per cent."""
+    if high - low >= 100:
+        return "Amazon’s part unknown"
+    ends = dict.fromkeys(number(end, 0) for end in (low, high))
+    return f"{' to '.join(ends)} per cent on Amazon"
+
+
 def _looks_of_parts(parts: Iterable[str], unsure: str) -> dict[str, Style]:
     """Return a colour for each part of a bar, and hatching for the one that is unsure."""
     colours = iter((MAIN, FAINT, BAND))
