@@ -311,8 +311,9 @@ def verdicts(notebook: Mapping[str, Any], text: Text) -> list[dict[str, Any]]:
         if part["kind"] == "verdicts":
             rows += read_verdict_rows(part["csv"])
     for row in rows:
-        row["found"] = text.found.get(row["statement"], row["found"]).rstrip(".")
-        row["detail"] = text.detail.get(row["statement"], row["detail"])
+        about = row.get("statement", "")
+        row["found"] = text.found.get(about, row.get("found", "")).rstrip(".")
+        row["detail"] = text.detail.get(about, row.get("detail", ""))
     return rows
 
 
