@@ -380,6 +380,81 @@ def _shade_margin(axes: Axes, margin: tuple[float, float], *, signed: bool) -> N
     axes.set_xlim(limits)
 
 
+@chart
+def stacked(rows: pd.DataFrame, *, parts: Mapping[str, str], unsure: str, xlabel: str) -> Figure:
+    """Draw one horizontal bar per term, stacked from its parts, with a note at its end.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        `group` and `term`, written beside the bars; `note`, written at their ends; and the columns
+        named in `parts`. Groups stand apart.
+    parts : mapping of column to label
+        In the order in which they are stacked.
+    unsure : str
+        The column that is hatched, since it may belong to either neighbour.
+    xlabel : str
+        Label of the axis of numbers.
+    """
+    drawing, axes = plt.subplots(figsize=(WIDTH, 0.85 + 0.25 * len(rows)))
+    apart = 0.6 * (rows["group"] != rows["group"].shift()).cumsum()
+    heights = -(np.arange(len(rows)) + apart.to_numpy())
+    looks = _looks_of_parts(parts, unsure)
+    left = np.zeros(len(rows))
+    for name, label in parts.items():
+        widths = rows[name].to_numpy(float)
+        axes.barh(heights, widths, left=left, height=0.72, label=label, **looks[name])
+        left += widths
+    for height, end, note in zip(heights, left, rows["note"], strict=True):
+        near(axes, (end, height), note, (4, 0))
+    axes.set_yticks(heights, [fill(term, LONGEST_TERM) for term in rows["term"]])
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    axes.set_xlim(0, 1.22 * left.max())
+    axes.set_xlabel(xlabel)
+    axis_numbers(axes, "x")
+    legend_above(axes)
+    return drawing
+
+
+def sales_by_place(sold: pd.DataFrame) -> Figure | Estimate:
+    """Draw what sellers sold on Amazon and elsewhere, with Amazon's part at the ends of the bars.
+
+    `sold` is from :func:`analysis.evidence.shift.stacks`. What may have been sold in either place
+    is hatched. Sellers that disclosed no closure are marked.
+    """
+    undisclosed = sold["closed"].map({"yes": ""}).fillna(" (no closure disclosed)")
+    rows = sold.assign(
+        group=sold["firm"],
+        term=sold["firm"] + undisclosed + ", " + sold["period"],
+        note=[_part_of_amazon(*ends) for ends in sold[["part_low", "part_high"]].to_numpy()],
+    )
+    parts = {
+        "on_amazon": "on Amazon",
+        "either": "in one or the other: only a limit is known",
+        "elsewhere": "elsewhere",
+    }
+    return stacked(rows, parts=parts, unsure="either", xlabel="sales, billion yuan")
+
+
+def _part_of_amazon(low: float, high: float) -> str:
+    """Word Amazon's part of a seller's sales, from its least to its largest, in per cent."""
+    if high - low >= 100:
+        return "Amazon’s part unknown"
+    ends = dict.fromkeys(number(end, 0) for end in (low, high))
+    return f"{' to '.join(ends)} per cent on Amazon"
+
+
+def _looks_of_parts(parts: Iterable[str], unsure: str) -> dict[str, Style]:
+    """Return a colour for each part of a bar, and hatching for the one that is unsure."""
+    colours = iter((MAIN, FAINT, BAND))
+    hatched: Style = {"facecolor": REST, "hatch": "/////", "lw": 0.6}  # lines are white
+    return {
+        name: hatched if name == unsure else {"facecolor": next(colours), "lw": 0.6}
+        for name in parts
+    }
+
+
 # Dates and draws
 
 
