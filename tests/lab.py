@@ -1,7 +1,7 @@
 """JupyterLab in headless Chromium: open a notebook, run all its cells, save it, take a picture.
 
-``python tests/lab.py NOTEBOOK PICTURE.png [--height 3000]`` runs a copy of a notebook there and keeps
-a picture of the page.
+``python tests/lab.py NOTEBOOK PICTURE.png [--height 3000]`` runs a copy of a notebook there, and
+keeps a picture of the page.
 """
 
 from __future__ import annotations
