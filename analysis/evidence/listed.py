@@ -362,7 +362,7 @@ def firms_on_record() -> pd.DataFrame:
         `name`, `seller` (with brands and owner), `closed`, `stores` (how many were affected, and by
         when), `frozen` (million yuan), revenue and profit in the last year before the closures and
         the next (`revenue_before`, `revenue_after`, `profit_before`, `profit_after`; million yuan),
-        `whose_profit`, `became` (with publishers and dates), `events`, `source`; a dash or NaN
+        `whose_profit`, `became` (with publishers and months), `events`, `source`; a dash or NaN
         where nothing is published.
     """
     told = data.load("firms_on_record").fillna("")
@@ -398,12 +398,12 @@ def _in_year(figures: pd.DataFrame, row: Mapping[Any, Any], measures: str, year:
 
 
 def _cited(told: pd.DataFrame) -> dict[str, str]:
-    """Return the publisher and date of each event that the record names, by its number."""
+    """Return the publisher and month of each event that the record names, by its number."""
     events = data.load("events").set_index("event_id").loc[" ".join(told["events"]).split()]
     named = {}
     for event in events.index:
         paper = data.documents(events.loc[[event]]).iloc[0]
-        named[event] = ", ".join(filter(None, (paper["publisher"], day(paper["date"]))))
+        named[event] = ", ".join(filter(None, (paper["publisher"], day(paper["date"][:7]))))
     return named
 
 

@@ -20,7 +20,7 @@ from fewtreated.errors import NOT_ESTIMABLE
 from matplotlib import dates
 from matplotlib import pyplot as plt
 from matplotlib.colors import to_hex
-from matplotlib.ticker import Formatter, LogLocator, NullLocator
+from matplotlib.ticker import Formatter, LogLocator, MaxNLocator, NullLocator
 
 from analysis.estimate import Estimate
 from analysis.exhibits.payload import estimate_rows, of_figure, refused
@@ -232,6 +232,7 @@ def forest(
         legend_above(axes, lines=1 if margin else 0)
     axes.axvline(0, **ZERO)
     axes.set_xlabel(xlabel)
+    axes.xaxis.set_major_locator(MaxNLocator(6))
     axis_numbers(axes, "x", signed=signed)
     if margin:
         _shade_margin(axes, margin, signed=signed)

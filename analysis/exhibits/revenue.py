@@ -79,9 +79,11 @@ def growth_figure(growth: Mapping[str, pd.DataFrame], *, strong: Sequence[str]) 
         size=(WIDTH, 2.4),
     )
     days = claims.closure_timeline()["first"]
+    lows, highs = zip(*(axes.get_ylim() for axes in drawing.axes), strict=True)
     for axes in drawing.axes:
         shade_days(axes, days.min(), days.max(), "")
-        axes.set_xlim(years[0], years[-1] + 1)
+        axes.set(xlim=(years[0], years[-1] + 1), ylim=(min(lows), max(highs)))
+        axes.tick_params(labelleft=axes is drawing.axes[0])
     return drawing  # type: ignore[no-any-return]
 
 
