@@ -236,7 +236,7 @@ def claim(of: Verdict) -> Html:
 
 def answer(of: Verdict) -> Said:
     """Return the written sentence of the event for a verdict."""
-    return Said(answers.sentence(of, current.event))
+    return Said(answers.answer_of(of, current.event))
 
 
 def verdict(of: Verdict) -> Html:
