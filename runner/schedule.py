@@ -135,6 +135,7 @@ class Plan(Written):
     memory: Annotated[int, Field(ge=1024)] | None = None  # megabytes of address space
     retries: Annotated[int, Field(ge=0, le=9)] = 0
     pause: Annotated[float, Field(ge=0, le=3600)] = 60.0  # seconds
+    formerly: Annotated[tuple[Text, ...], OneOrMore] = ()  # names in earlier releases
 
 
 class Report(Plan):
