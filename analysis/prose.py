@@ -45,6 +45,7 @@ __all__ = [
     "found",
     "holds",
     "in_brief",
+    "in_business",
     "in_full",
     "in_truth",
     "in_unit",
@@ -61,6 +62,7 @@ __all__ = [
     "redraws",
     "rise",
     "signed",
+    "slowed",
     "smallest_seen",
     "span",
     "spelled",
@@ -292,6 +294,7 @@ by_direction = spoken(words.by_direction)
 by_ways = spoken(words.by_ways)
 changed = spoken(words.changed)
 clustered = spoken(words.clustered)
+in_business = spoken(words.in_business)
 in_full = spoken(words.in_full)
 in_truth = spoken(words.in_truth)
 in_unit = spoken(words.in_unit)
@@ -299,6 +302,7 @@ judgements = spoken(words.judgements)
 placebos = spoken(words.placebos)
 pretrend = spoken(words.pretrend)
 redraws = spoken(words.redraws)
+slowed = spoken(words.slowed)
 smallest_seen = spoken(words.smallest_seen)
 still_open = spoken(words.still_open)
 surely = spoken(words.surely)

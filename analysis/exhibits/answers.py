@@ -278,6 +278,8 @@ def claim_and_reading(verdict: Verdict) -> str:
 
 def of_judged(verdicts: Sequence[Verdict]) -> tuple[Part, ...]:
     """Return the verdicts' estimates as data for export."""
+    if not verdicts:
+        return ()
     rows = [
         verdict.model_dump() | {"label": f"{verdict.name}: {verdict.statement}"}
         for verdict in verdicts

@@ -160,7 +160,7 @@ def by_direction(
     return capitalised("; ".join(clauses)) or NO_INTERVAL
 
 
-def by_ways(rows: pd.DataFrame, *, fell: str, rose: str) -> str:
+def by_ways(rows: pd.DataFrame, fell: str, rose: str) -> str:
     """Count the specifications that find a fall, a rise, or neither."""
     bounded, below, above = _sides(rows)
     less = below.sum()
@@ -348,11 +348,13 @@ def breakdown_sentence(bounds: Estimate, of: str) -> str:
     if bounds.refused:
         return ""
     value = bounds.details["breakdown"]
+    known = {"unit": "per cent", "conf_low": nan, "conf_high": nan}
+    truth = in_truth(bounds.details.get("truth"), known)
     if pd.isna(value):
         return (
             f"Even with no drift the interval of the mean effect {of} includes zero, so there is no"
-            " breakdown value."
-        )
+            f" breakdown value. {truth}"
+        ).strip()
     times = number(value, 2, mark=kind_of_numbers("estimate"))
     per = (
         f"the drift a {bounds.details['period']} is at most {times} times the largest before"
@@ -362,7 +364,7 @@ def breakdown_sentence(bounds: Estimate, of: str) -> str:
         drift = f"as long as {per}: the breakdown value"
     else:
         drift = "under every drift that we tried"
-    return f"The interval of the mean effect {of} excludes zero {drift}."
+    return f"The interval of the mean effect {of} excludes zero {drift}. {truth}".strip()
 
 
 def pretrend(study: Estimate) -> str:
@@ -432,6 +434,45 @@ def changed(effect: Estimate, that: str) -> str:
     if np.isnan(effect.value).any():
         return f"{capitalised(that)} {effect:unit}."
     return f"{capitalised(that)} {effect:both} {effect.unit}."
+
+
+def in_business(effect: Estimate, closed: int) -> str:
+    """State how many of the closed sellers an effect is about; empty if it is refused."""
+    if effect.refused:
+        return ""
+    return (
+        f"The answer is about {int(np.ravel(effect.n)[0]):,} of {closed:,} closed sellers: those in"
+        " business a year before, and just before their closure."
+    )
+
+
+def slowed(
+    effect: Estimate, changed_by: str, margin: float, verdict: Verdict | None = None
+) -> str:
+    """Answer whether closures cut growth by more than a margin, with the number behind it.
+
+    Parameters
+    ----------
+    effect : Estimate
+        Effect on growth, one term with an interval.
+    changed_by : str
+        Sentence up to the number, such as "the closures changed growth by".
+    margin : float
+        In the unit of the effect.
+    verdict : Verdict, optional
+        Verdict on the claim that growth was not lower, whose word precedes the interval's.
+    """
+    said = changed(effect, changed_by)
+    if effect.refused or np.isnan(effect.conf_int).any():
+        return said
+    word = verdict.word if verdict else not_lower((effect.conf_int[0, 0], effect.conf_int[1, 0]), margin)
+    openings = {
+        SUPPORTED: f"No, not by more than {points(margin)}.",
+        CONTRADICTED: f"Yes, by more than {points(margin)}.",
+        NOT_SHOWN: "This panel does not show it.",
+    }
+    why = verdict.why if verdict else ""
+    return f"{openings.get(word, f'This panel does not test it. {why}').strip()} {said}"
 
 
 def in_full(effect: Estimate) -> str:
@@ -504,7 +545,8 @@ def judgements(verdicts: Iterable[Verdict]) -> str:
     clauses = []
     for one in judged:
         sure = f" ({one.confidence} confidence)" if one.confidence else ""
-        clauses.append(f"{one.statement.rstrip('.')}: {one.word.lower()}{sure}")
+        first = one.statement.partition(". ")[0].rstrip(".")
+        clauses.append(f"“{first}” {one.word.lower()}{sure}")
     lead = "Here the verdicts would be" if judged[0].simulated else "The verdicts"
     return f"{lead}: {'; '.join(clauses)}."
 
