@@ -311,6 +311,8 @@ def believe(verdict: Verdict, choices: pd.DataFrame) -> Block:
 
 def of_judged(verdicts: Sequence[Verdict]) -> tuple[Part, ...]:
     """Return the verdicts' estimates as data for export."""
+    if not verdicts:
+        return ()
     rows = [
         verdict.model_dump() | {"label": f"{verdict.name}: {verdict.statement}"}
         for verdict in verdicts
