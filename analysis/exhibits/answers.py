@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from html import escape
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pandas as pd
 from fewtreated.errors import NOT_ESTIMABLE
@@ -24,6 +24,9 @@ from analysis.exhibits.style import LOOK, kind_of_numbers
 from analysis.numbers import MARKS, day, quantity, sentence_of, span, unmarked
 from analysis.simulated import condition
 from analysis.yaml import Written
+
+if TYPE_CHECKING:
+    from analysis.event import Event
 
 PILL = (
     "padding:0 .5em;border:1px solid"
@@ -151,12 +154,12 @@ def answer(
     if verdict:
         if verdict.aside:
             shown = replace(shown, sentence=f"{verdict.why} {shown.sentence}")
-        head = _claim(verdict)
+        head = claim_and_reading(verdict)
         word = label(verdict.word, simulated=verdict.simulated)
         means = f"{escape(verdict.apart)} {word} {escape(meaning or verdict.meaning)}".strip()
         lines = [means, escape(unmarked(shown.sentence))]
         text = [verdict.statement, f"{verdict.said}.", meaning, shown.sentence]
-        parts = _taken([verdict])
+        parts = of_judged([verdict])
         shown = _judged(shown, verdict, caveat)
     else:
         head = ""
@@ -255,7 +258,7 @@ def _method(grade: str) -> str:
     return phrases().grades[cast(Grade, grade)]
 
 
-def _claim(verdict: Verdict) -> str:
+def claim_and_reading(verdict: Verdict) -> str:
     """Format a claim, in its author's words where claims.csv quotes it, with what is judged."""
     statement = f"<em>{escape(verdict.statement)}</em>"
     if verdict.simulated:
@@ -273,7 +276,7 @@ def _claim(verdict: Verdict) -> str:
     )
 
 
-def _taken(verdicts: Sequence[Verdict]) -> tuple[Part, ...]:
+def of_judged(verdicts: Sequence[Verdict]) -> tuple[Part, ...]:
     """Return the verdicts' estimates as data for export."""
     rows = [
         verdict.model_dump() | {"label": f"{verdict.name}: {verdict.statement}"}
@@ -340,7 +343,7 @@ def verdict_table(verdicts: Sequence[Verdict], caption: str) -> Block:
     said = table(
         pd.DataFrame(columns, dtype=object), caption, source=_said({one.claim for one in verdicts})
     )
-    return replace(said, parts=_taken(verdicts))
+    return replace(said, parts=of_judged(verdicts))
 
 
 def ledger(readings: pd.DataFrame, verdicts: Sequence[Verdict], caption: str) -> Block:
@@ -367,6 +370,11 @@ def ledger(readings: pd.DataFrame, verdicts: Sequence[Verdict], caption: str) ->
 def _said(claims: set[str]) -> pd.DataFrame:
     """Return the rows on the given claims, with their sources."""
     return data.load("claims").query("claim_id in @claims")
+
+
+def sentence(verdict: Verdict, event: Event | None) -> str:
+    """Return the written sentence of an event for a verdict."""
+    return f"{verdict.statement.rstrip('.')}: {verdict.word.lower()}."
 
 
 # Phrases on file
