@@ -326,7 +326,7 @@ def on_record(effect: tuple[float, float] | None = None) -> dict[str, Verdict]:
     """
     event = read_event(ON_RECORD)
     growth = given("05_growth_public")
-    shares = given("02_market_reaction")
+    shares = given("01_who_was_hit")
     prices = listed.share_prices(
         shares.estimation_first, shares.estimation_last, level=shares.conf
     ).rows

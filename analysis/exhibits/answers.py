@@ -276,6 +276,18 @@ def claim_and_reading(verdict: Verdict) -> str:
     )
 
 
+def believe(verdict: Verdict, choices: pd.DataFrame) -> Block:
+    """Hand on what a page of the release computes at values that its reader chooses.
+
+    Nothing is shown; `choices` are those of :func:`analysis.evidence.totals.choices`.
+    """
+    said = (
+        f"The claim: {verdict.statement} It is one reading of what {verdict.party} said. On all"
+        f" that is public, our verdict is {verdict.word}."
+    )
+    return Block("", "", (Part("believe", said, choices),))
+
+
 def of_judged(verdicts: Sequence[Verdict]) -> tuple[Part, ...]:
     """Return the verdicts' estimates as data for export."""
     rows = [

@@ -301,9 +301,10 @@ def figure(
 
 
 def _refused(result: Estimate) -> Block:
-    """Return the line that stands in the place of an exhibit, with its reason."""
+    """Return the line that stands in the place of an exhibit and its caption, with its reason."""
     refused = f"{NOT_ESTIMABLE.capitalize()}."
-    return say(capitalised(sentence_of(result.reason)), lead=refused)
+    line = say(capitalised(sentence_of(result.reason)), lead=refused)
+    return replace(line, html=f"{line.html}<!--refused-->")
 
 
 def _open(exhibit: Block) -> Block:
