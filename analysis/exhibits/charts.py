@@ -19,8 +19,15 @@ import seaborn as sns
 from fewtreated.errors import NOT_ESTIMABLE
 from matplotlib import dates
 from matplotlib import pyplot as plt
-from matplotlib.colors import to_hex
-from matplotlib.ticker import Formatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.colors import ListedColormap, to_hex
+from matplotlib.ticker import (
+    Formatter,
+    LogFormatter,
+    LogLocator,
+    MaxNLocator,
+    NullLocator,
+    ScalarFormatter,
+)
 
 from analysis.estimate import Estimate
 from analysis.exhibits.payload import estimate_rows, of_figure, refused
@@ -454,6 +461,78 @@ def _looks_of_parts(parts: Iterable[str], unsure: str) -> dict[str, Style]:
         name: hatched if name == unsure else {"facecolor": next(colours), "lw": 0.6}
         for name in parts
     }
+
+
+@chart
+def heat(rows: pd.DataFrame, *, x: str, least: float, xlabel: str = "") -> Figure:
+    """Draw a heat map with one row per term, and each number in its cell.
+
+    Numbers of at least `least` are dark, others pale; missing ones are a dash. Terms and columns
+    keep the order in which they first come.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        `term`, `estimate` and the column `x`.
+    x : str
+        Column whose values are the columns of the map.
+    least : float
+        Number from which a cell is dark.
+    xlabel : str
+        What the numbers are, written above the map.
+    """
+    wide = rows.pivot(index="term", columns=x, values="estimate")
+    wide = wide.loc[rows["term"].unique(), rows[x].unique()]
+    terms = [fill(term, LONGEST_TERM) for term in wide.index]
+    heads = [fill(str(head), max(9, 76 // len(wide.columns))) for head in wide.columns]
+    lines = sum(term.count("\n") + 1 for term in terms)
+    above = max(head.count("\n") + 1 for head in heads)
+    drawing, axes = plt.subplots(figsize=(WIDTH, 0.3 + 0.13 * above + 0.165 * lines))
+    shades = wide.ge(least).mask(wide.isna()).astype(float)
+    sns.heatmap(
+        shades,
+        annot=wide.map(lambda cell: number(cell, 0)).to_numpy(),
+        fmt="",
+        annot_kws={"fontsize": 7.5},
+        cmap=ListedColormap([BAND, MAIN]),
+        vmin=0,
+        vmax=1,
+        cbar=False,
+        linewidths=0.8,
+        xticklabels=heads,
+        yticklabels=terms,
+        ax=axes,
+    )
+    axes.xaxis.tick_top()
+    axes.xaxis.set_label_position("top")
+    axes.tick_params(length=0, labelsize=7.5, labelrotation=0)
+    axes.set(xlabel=xlabel, ylabel="")
+    return drawing
+
+
+def styled(drawing: Any, high: float, *, signed: bool = False) -> Any:
+    """Give a drawing of seaborn the width of the page, and numbers as in the reports.
+
+    Parameters
+    ----------
+    drawing : Axes or seaborn grid
+    high : float
+        Height, inches.
+    signed : bool
+        Whether positive numbers on the vertical axis get a plus sign.
+
+    Returns
+    -------
+    Axes or seaborn grid
+        `drawing`.
+    """
+    drawing.figure.set_size_inches(WIDTH, high)
+    for axes in drawing.figure.axes:
+        for axis, sign in ((axes.xaxis, False), (axes.yaxis, signed)):
+            if isinstance(axis.get_major_formatter(), ScalarFormatter | LogFormatter):
+                axis.set_major_formatter(Ticks(signed=sign))
+                axis.set_minor_locator(NullLocator())
+    return drawing
 
 
 # Dates and draws
