@@ -265,6 +265,8 @@ def claim(of: Verdict) -> Html:
 
 def answer(of: Verdict) -> Said:
     """Return the written sentence of the event for a verdict."""
+    if current.event is None:
+        raise UntrueError("the notebook is about no event")
     return Said(answers.answer_of(of, current.event))
 
 

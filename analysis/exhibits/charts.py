@@ -464,7 +464,7 @@ def _looks_of_parts(parts: Iterable[str], unsure: str) -> dict[str, Style]:
 
 
 @chart
-def heat(rows: pd.DataFrame, *, x: str, least: float, xlabel: str = "") -> Figure:
+def heat_above(rows: pd.DataFrame, *, x: str, least: float, xlabel: str = "") -> Figure:
     """Draw a heat map with one row per term, and each number in its cell.
 
     Numbers of at least `least` are dark, others pale; missing ones are a dash. Terms and columns
