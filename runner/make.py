@@ -137,6 +137,7 @@ def _make(run: Run, job: Job, print_: str, why: str, read: list[Verdict]) -> Non
         commit=commit_of_inputs(),
         seconds=seconds,
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
+        formerly=[*job.plan.formerly],
         made=sorted(file.relative_to(folder).as_posix() for file in files),
         **publish.about(job),
     )

@@ -97,8 +97,7 @@ def footer(notebook: Path, verdicts: list[Verdict], job: Job) -> str:
     if unknown := seen - {"real", "estimate", "simulated"}:
         found = f"the provenance of a verdict is {', '.join(sorted(map(repr, unknown)))}"
         raise ReportError(
-            f"{job.name}: {found}; it must be real, estimate or simulated: use"
-            " `verdicts.write_verdicts`."
+            f"{job.name}: {found}; it must be real, estimate or simulated: use `judge`."
         )
     wrong = []
     if job.market or not job.reads_verdicts:

@@ -235,7 +235,7 @@ def test_every_verdict_is_what_it_was(published):
 
 
 def test_every_number_of_a_verdict_stands_in_its_report_and_in_the_brief(published):
-    brief = text(published / "00_executive_brief.pdf")
+    brief = text(published / "00_brief.pdf")
     listed = {*brief_of.phrases().rows}
     spoken = {
         (one.name, one.tier)
@@ -287,7 +287,7 @@ def test_a_verdict_has_the_same_numbers_in_estimates_and_on_the_page_of_the_rele
 
 
 def test_the_brief_answers_before_it_judges_and_has_no_codes(published):
-    brief = text(published / "00_executive_brief.pdf")
+    brief = text(published / "00_brief.pdf")
     found = verdicts.read_verdicts(published)
     about = read_event("amazon_2021")
     told = brief_of.headline(found, about).replace("'", "’")
@@ -297,7 +297,7 @@ def test_the_brief_answers_before_it_judges_and_has_no_codes(published):
 
 
 def test_links_of_the_brief_lead_to_reports_of_the_run(published):
-    (page,) = PdfReader(published / "00_executive_brief.pdf").pages  # one, no more
+    (page,) = PdfReader(published / "00_brief.pdf").pages  # one, no more
     linked = {one.get_object()["/A"]["/URI"] for one in page["/Annots"]}
     assert {"05_growth_public.pdf", "03_listed_sellers.pdf"} <= linked
     assert {uri for uri in linked if not (published / uri).exists()} == set()
@@ -359,7 +359,7 @@ def test_every_link_of_a_run_leads_to_a_file_beside_it_or_to_an_address(publishe
         ] == []
         assert {address for address in found if "//" not in address} <= linked.keys()
     assert "05_growth_public.pdf" in linked["01_claims_and_context.pdf"]
-    assert linked.keys() - {"00_executive_brief.pdf", "annex.pdf"} <= {*linked["annex.pdf"]}
+    assert linked.keys() - {"00_brief.pdf", "annex.pdf"} <= {*linked["annex.pdf"]}
 
 
 @pytest.mark.slow

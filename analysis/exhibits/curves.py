@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from fewtreated.errors import NOT_ESTIMABLE
 from matplotlib import pyplot as plt
+from matplotlib.colors import to_hex
 from matplotlib.ticker import LogLocator, MaxNLocator, MultipleLocator, NullLocator
 
 from analysis.estimate import Estimate
@@ -126,7 +128,7 @@ def paths(
     log : {"", "x", "y"}
         Axis with a log scale.
     size : (width, height), optional
-        Size of a row of panels, inches.
+        Size of a row of panels, inches; the vertical axis then has few ticks.
     """
     dated = isinstance(rows[x].iloc[0], pd.Period)
     rows = rows.assign(x=years_of(rows[x]) if dated else rows[x])
@@ -153,6 +155,8 @@ def paths(
             axes.axhline(0, color=REST, lw=0.6, ls="-")
             axes.axvline(0, **DOTTED)
         _scales(axes, ticks, log=log, signed=shared)
+        if size and not log:
+            axes.yaxis.set_major_locator(MaxNLocator(4))
         _lines(axes, lines, strong, named=len(set(rows["term"])) > 1)
         if level is not None:
             axes.hlines(level, lines["x"].min(), lines["x"].max(), **ZERO)
@@ -263,13 +267,18 @@ def _names(axes: Axes, lines: Mapping[str, pd.DataFrame], strong: Sequence[str])
 
 
 def shares_chart(
-    lines: Mapping[str, pd.DataFrame], *, ylabel: str, closures: Months, compared: Sequence[str]
+    lines: Mapping[str, pd.DataFrame],
+    *,
+    ylabel: str,
+    closures: Months,
+    compared: Sequence[str],
+    height: float = 3.2,
 ) -> Figure | Estimate:
     """Draw shares by half-year with their intervals.
 
     The first line is in the main colour. `lines` have `term`, the first month of a half-year, and
     `estimate`, `conf_low`, `conf_high`. The shares in the `compared` half-years are written beside
-    their points.
+    their points, and the first months of such half-years below the axis. `height` is in inches.
     """
     rows = pd.concat(
         [line.assign(half=line["term"], term=name) for name, line in lines.items()],
@@ -279,9 +288,12 @@ def shares_chart(
     notes = [f"{number(share)} %" for share in rows["estimate"]]
     rows = rows.assign(middle=years_of(months) + 0.25, note=notes)
     rows.loc[~rows["half"].isin(compared), "note"] = ""
-    names = [f"{month:%b %Y} –\n{month + 5:%b %Y}" for month in months]
-    ticks = dict(zip(rows["middle"], names, strict=True))
-    size = (WIDTH, 3.2)
+    ticks = {
+        middle: f"{month:%b %Y}"
+        for middle, month in zip(rows["middle"], months, strict=True)
+        if f"{month:%m}" == compared[0][-2:]
+    }
+    size = (WIDTH, height)
     return paths(
         rows,
         x="middle",
@@ -291,6 +303,36 @@ def shares_chart(
         ylabel=ylabel,
         size=size,
     )
+
+
+@chart
+def shares_by_definition(
+    rows: pd.DataFrame, *, strong: str, ylabel: str, closures: Months
+) -> Figure:
+    """Draw shares over the years with a line and a marker of its own for each definition.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        `year` (with its fraction), `value` and `term`, the definition in a few words.
+    strong : str
+        The term in the main colour; the others are grey.
+    closures : (first month, last month)
+        Months to shade.
+    """
+    drawing, axes = plt.subplots(figsize=(WIDTH, 2.1))
+    terms = [strong, *(term for term in rows["term"].unique() if term != strong)]
+    colours = dict.fromkeys(terms, to_hex(REST)) | {strong: to_hex(MAIN)}
+    look: Style = {"hue_order": terms, "style_order": terms, "palette": colours}
+    look |= {"markers": True, "dashes": False, "markersize": 6, "errorbar": None}
+    sns.lineplot(rows, x="year", y="value", hue="term", style="term", ax=axes, **look)
+    shade(axes, closures)
+    axes.set(xlabel="", ylabel=ylabel, ylim=(0, None))
+    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), title=None)
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.yaxis.set_major_locator(MaxNLocator(4))
+    axis_numbers(axes, "y")
+    return drawing
 
 
 @chart
