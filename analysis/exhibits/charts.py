@@ -239,7 +239,7 @@ def forest(
         legend_above(axes, lines=1 if margin else 0)
     axes.axvline(0, **ZERO)
     axes.set_xlabel(xlabel)
-    axes.xaxis.set_major_locator(MaxNLocator(6))
+    axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
     axis_numbers(axes, "x", signed=signed)
     if margin:
         _shade_margin(axes, margin, signed=signed)
