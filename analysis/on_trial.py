@@ -350,7 +350,7 @@ def on_record(effect: tuple[float, float] | None = None) -> dict[str, Verdict]:
         brands_hit(),
         money_frozen(),
         *of_others(within, growth.delta_pp),
-        *claims.untestable("01_claims_and_context", event.claims),
+        *claims.untestable("04_claims", event.claims),
     ]
     return {one.name: one for one in found}
 
