@@ -475,7 +475,9 @@ def sales_lost(money: Estimate, study: Study) -> str:
     known = [f"of {who} by {money[d]}" for who, d in takers.items() if not money[d].refused]
     if not known:
         return lost
-    return f"{lost} Because of the closures, sales changed: {', '.join(known)}."
+    return (
+        f"{lost} Because of the closures, sales changed, in {money.unit}: {', '.join(known)}."
+    )
 
 
 def places(shares: Any) -> str:
@@ -604,8 +606,8 @@ def judgements(verdicts: Iterable[Verdict]) -> str:
         sure = f" ({one.confidence} confidence)" if one.confidence else ""
         first = one.statement.partition(". ")[0].rstrip(".")
         clauses.append(f"“{first}” {one.word.lower()}{sure}")
-    lead = "Here the verdicts would be" if judged[0].simulated else "The verdicts"
-    return f"{lead}: {'; '.join(clauses)}."
+    lead = "Here they would be: " if judged[0].simulated else ""
+    return f"{lead}{'; '.join(clauses)}."
 
 
 def in_truth(value: float | None, effect: Any) -> str:
