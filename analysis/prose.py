@@ -67,6 +67,9 @@ __all__ = [
     "span",
     "spelled",
     "still_open",
+    "judged_so",
+    "sales_lost",
+    "places",
     "surely",
     "term_of",
     "text",
@@ -307,6 +310,9 @@ redraws = spoken(words.redraws)
 slowed = spoken(words.slowed)
 smallest_seen = spoken(words.smallest_seen)
 still_open = spoken(words.still_open)
+judged_so = spoken(words.judged_so)
+sales_lost = spoken(words.sales_lost)
+places = spoken(words.places)
 surely = spoken(words.surely)
 text = spoken(words.text)
 tried_out = spoken(words.tried_out)
