@@ -21,6 +21,7 @@ from analysis.data import load
 from analysis.evidence import households as real
 from analysis.evidence.households import AGAINST, BASELINE, CHINESE, OF, Households
 from analysis.grades import STILL_SOLD
+from analysis.numbers import percent_change
 from analysis.simulated import closures
 from market import simulate
 from market.parameters import FIRST_MONTH, MONTHS, in_words
@@ -193,6 +194,19 @@ def by_market(audit: pd.DataFrame) -> pd.DataFrame:
     )
     order = rows["id"].map([*LABELS].index)
     return listed.iloc[order.argsort(kind="stable")].reset_index(drop=True)
+
+
+def in_units(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return rows of :func:`replicate` in words, with per cent for log points.
+
+    Adds `term` and `unit` to `truth`, `estimate`, `low` and `high`.
+    """
+    name = rows["id"].str.removesuffix(BOUNDED)
+    numbers = ["truth", "estimate", "low", "high"]
+    in_logs = name.map(UNITS) == "log points"
+    shown = rows.assign(term=rows["id"].map(LABELS), unit=name.map(UNITS).mask(in_logs, "per cent"))
+    shown.loc[in_logs, numbers] = percent_change(rows.loc[in_logs, numbers])
+    return shown[["term", "unit", *numbers]].reset_index(drop=True)
 
 
 def _titled(truth: Truth, classes: Ints, titles: str, lost: Sequence[float]) -> Floats:

@@ -208,7 +208,7 @@ def _put_in(shown: dict[str, Any], caption: str) -> None:
         page = IMAGE.sub(
             lambda image: (
                 f'<img src="data:image/svg+xml;base64,{titled(image[1], shown_title, simulated)}"'
-                f' alt="{escape(f"{title}. ")}{image[2]}"'
+                f' alt="{escape(f"{shown_title}. ")}{image[2].removeprefix("Simulated – ")}"'
             ),
             page,
         )

@@ -465,8 +465,8 @@ def _looks_of_parts(parts: Iterable[str], unsure: str) -> dict[str, Style]:
 
 
 @chart
-def heat_above(rows: pd.DataFrame, *, x: str, least: float, xlabel: str = "") -> Figure:
-    """Draw a heat map with one row per term, and each number in its cell.
+def heat_by_limit(rows: pd.DataFrame, *, x: str, least: float, xlabel: str = "") -> Figure:
+    """Draw a map with one row per term, and each number in its cell, dark from a limit on.
 
     Numbers of at least `least` are dark, others pale; missing ones are a dash. Terms and columns
     keep the order in which they first come.
@@ -527,6 +527,7 @@ def styled(drawing: Any, high: float, *, signed: bool = False) -> Any:
     Axes or seaborn grid
         `drawing`.
     """
+    drawing.figure.set_layout_engine("constrained")
     drawing.figure.set_size_inches(WIDTH, high)
     for axes in drawing.figure.axes:
         for axis, sign in ((axes.xaxis, False), (axes.yaxis, signed)):
