@@ -15,7 +15,7 @@ KNOWN = totals.Totals(
 WEIGHED = {"dates": ("2021-04-25", "2021-07-01"), "fall": 2.0}
 
 
-def test_without_a_text_shares_in_the_range_are_alike_and_the_published_ones_are_tabulated():
+def test_without_a_text_shares_in_the_range_are_alike_and_published_ones_are_tabulated():
     found = believed(**ASSUMED)
     assert (found.point, found.range) == (0.40, (0.40, 0.46))
     assert found.draws.mean() == pytest.approx(0.43, abs=1e-3)
