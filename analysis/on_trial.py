@@ -326,7 +326,7 @@ def on_record(effect: tuple[float, float] | None = None) -> dict[str, Verdict]:
     """
     event = read_event(ON_RECORD)
     growth = given("02_growth")
-    shares = given("02_market_reaction")
+    shares = given("01_who_was_hit")
     prices = listed.share_prices(
         shares.estimation_first, shares.estimation_last, level=shares.conf
     ).rows
@@ -350,7 +350,7 @@ def on_record(effect: tuple[float, float] | None = None) -> dict[str, Verdict]:
         brands_hit(),
         money_frozen(),
         *of_others(within, growth.delta_pp),
-        *claims.untestable("01_claims_and_context", event.claims),
+        *claims.untestable("04_claims", event.claims),
     ]
     return {one.name: one for one in found}
 

@@ -174,7 +174,8 @@ def moved(found):
     sell = found["C07 sell"]
     made = shift.elsewhere()
     youkeshu, sunvalley, aukey = (made.loc[name] for name in ("Youkeshu", "Sunvalley", "Aukey"))
-    places = shift.named(closed=True)
+    named = shift.platforms().query("closed == 'yes'").set_index("firm")["places"]
+    places = named.str.split(", ").to_dict()
     asked = {"eBay", "AliExpress"}
     assert (invest.word, sell.word, [*places]) == (
         NOT_TESTABLE,

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 Months = tuple[str, str]  # first and last month, for example of the closures
 DOTTED: Style = {"color": REST, "lw": 0.7, "ls": (0, (1, 2)), "zorder": 0}
+BRIDGE: Style = {"lw": 1.6, "ls": (0, (1, 1.5)), "zorder": 2}  # over a gap, joined to its points
 LEADER: Style = {"arrowstyle": "-", "color": FAINT, "lw": 0.6, "shrinkA": 0, "shrinkB": 2}
 # per cent: lower end of an event study's axis, and range of its upper end
 LOWEST = -105.0
@@ -80,6 +81,14 @@ def shade(axes: Axes, closures: Months, *, named: bool = True) -> None:
             "fontsize": 7.5,
         }
         axes.annotate("accounts closed", ((first + last) / 2, 1.01), **over)
+
+
+def shade_days(axes: Axes, first: pd.Timestamp, last: pd.Timestamp, name: str) -> None:
+    """Shade the days from `first` to `last` on an axis of years, with a name above the plot."""
+    ends = [day.year + (day.dayofyear - 1) / (365 + day.is_leap_year) for day in (first, last)]
+    axes.axvspan(*ends, color=BAND, lw=0, zorder=0)
+    over: Style = {"xycoords": ("data", "axes fraction"), "ha": "center", "va": "bottom"}
+    axes.annotate(name, (sum(ends) / 2, 1.01), fontsize=7.5, **over)
 
 
 @chart
@@ -195,7 +204,8 @@ def _line(axes: Axes, line: pd.DataFrame, *, strong: bool, named: bool) -> None:
     estimates = line["estimate"]
     gaps = estimates.isna() & estimates.ffill().notna() & estimates.bfill().notna()
     if gaps.any():
-        axes.plot(*line.dropna(subset="estimate")[["x", "estimate"]].to_numpy().T, **DOTTED)
+        known = line.dropna(subset="estimate")[["x", "estimate"]].to_numpy().T
+        axes.plot(*known, color=style["color"], **BRIDGE)
     few = named and "conf_low" not in line and len(line) <= 12
     axes.plot(line["x"], estimates, marker="o" if few else "", ms=3, **style)
     peaks = estimates == estimates.rolling(3, min_periods=1, center=True).max()
