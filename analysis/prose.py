@@ -26,31 +26,63 @@ NOT_SAID = "⟦not said⟧"
 
 __all__ = [
     "across_choices",
+    "adjusted",
+    "after_closure",
     "answer",
+    "beside_margin",
     "both",
+    "breakdown_sentence",
+    "by_direction",
+    "by_ways",
     "capitalised",
     "chance",
+    "changed",
     "claim",
+    "clustered",
     "day",
     "each",
     "fall",
     "found",
     "holds",
     "in_brief",
+    "in_business",
+    "in_full",
+    "in_truth",
+    "in_unit",
     "interval",
+    "judged_so",
+    "judgements",
     "names",
     "number",
     "part",
     "percent",
+    "placebos",
+    "places",
     "plain",
     "points",
+    "pretrend",
+    "redraws",
     "rise",
+    "sales_lost",
     "signed",
+    "slowed",
+    "smallest_seen",
     "span",
     "spelled",
+    "still_open",
+    "surely",
     "term_of",
+    "text",
+    "tried_out",
+    "truths_inside",
+    "turning_point",
     "verdict",
+    "we_do_not_know",
+    "we_know",
+    "what_it_holds",
     "when",
+    "where_found",
+    "would_settle",
 ]
 
 
@@ -236,7 +268,9 @@ def claim(of: Verdict) -> Html:
 
 def answer(of: Verdict) -> Said:
     """Return the written sentence of the event for a verdict."""
-    return Said(answers.sentence(of, current.event))
+    if current.event is None:
+        raise UntrueError("the notebook is about no event")
+    return Said(answers.answer_of(of, current.event))
 
 
 def verdict(of: Verdict) -> Html:
@@ -257,3 +291,35 @@ def in_brief(of: Verdict) -> Said:
 # Rules that word sentences for any panel
 
 across_choices = spoken(words.across_choices)
+adjusted = spoken(words.adjusted)
+after_closure = spoken(words.after_closure)
+beside_margin = spoken(words.beside_margin)
+breakdown_sentence = spoken(words.breakdown_sentence)
+by_direction = spoken(words.by_direction)
+by_ways = spoken(words.by_ways)
+changed = spoken(words.changed)
+clustered = spoken(words.clustered)
+in_business = spoken(words.in_business)
+in_full = spoken(words.in_full)
+in_truth = spoken(words.in_truth)
+in_unit = spoken(words.in_unit)
+judgements = spoken(words.judgements)
+placebos = spoken(words.placebos)
+pretrend = spoken(words.pretrend)
+redraws = spoken(words.redraws)
+slowed = spoken(words.slowed)
+smallest_seen = spoken(words.smallest_seen)
+still_open = spoken(words.still_open)
+judged_so = spoken(words.judged_so)
+sales_lost = spoken(words.sales_lost)
+places = spoken(words.places)
+surely = spoken(words.surely)
+text = spoken(words.text)
+tried_out = spoken(words.tried_out)
+truths_inside = spoken(words.truths_inside)
+turning_point = spoken(words.turning_point)
+we_do_not_know = spoken(words.we_do_not_know)
+we_know = spoken(words.we_know)
+what_it_holds = spoken(words.what_it_holds)
+where_found = spoken(words.where_found)
+would_settle = spoken(words.would_settle)

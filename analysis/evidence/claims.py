@@ -38,6 +38,7 @@ COLUMNS = {"effect": "Effect", "why": "What is missing"}
 ONLY_OWN = "Only {} gives a figure."
 ONLY_OTHERS = "Others' figures are of another quantity."
 RESTING = "Our own range rests on a figure of {}."
+AFTERMATH = ("legal_action", "recovery")  # events on the timeline that came of the closures
 ONLY_PRODUCTS = "Others' figures on it are products of two sources, which give no word."
 
 
@@ -570,15 +571,17 @@ def _own_threats(event: Event) -> pd.DataFrame:
     )
 
 
-def closure_timeline() -> pd.DataFrame:
-    """Return the timeline of closures and related events.
+def closure_timeline(*, aftermath: bool = False) -> pd.DataFrame:
+    """Return the timeline of closures and related events, to Amazon's count of them.
 
     Adds the columns `first`, `last` (days), `term` (a label) and `strong`, which is True for a
-    closure.
+    closure. With the `aftermath`, it goes on with what came of it.
     """
     frame = data.load("closure_timeline").merge(
         series.qualified_rows("events"), on="event_id", validate="1:1"
     )
+    if not aftermath:
+        frame = frame[~frame["event_type"].isin(AFTERMATH)].reset_index(drop=True)
     days = pd.to_datetime(frame["day"])
     strong = frame["event_type"].isin(["brand_closure", "seller_disclosure"])
     return frame.assign(

@@ -274,8 +274,9 @@ def figure(
         is.
     """
     drawing = getattr(drawing, "figure", drawing)
+    below = caption == CAPTION  # caption and title stand in the cell below
     if not isinstance(drawing, Figure):
-        if caption == CAPTION:
+        if below:
             return _refused(drawing)
         name = re.split(r"[,.:;(]", caption, maxsplit=1)[0].strip()
         return say(capitalised(sentence_of(drawing.reason)), lead=f"{name}: {NOT_ESTIMABLE}.")
@@ -292,8 +293,9 @@ def figure(
     alt = _titled(". ".join(filter(None, (title, alt))) or caption, shown)
     caption = _titled(caption, shown, labels)
     line = _sourced(source, shown)
-    framed(drawing, _titled(title, shown))
-    picture = to_svg(drawing, unescape(re.sub(r"<[^>]+>", "", line)), titled=caption == CAPTION)
+    if not below:
+        framed(drawing, _titled(title, shown))
+    picture = to_svg(drawing, unescape(re.sub(r"<[^>]+>", "", line)), titled=below)
     image = f'<img src="{picture}" alt="{escape(alt)}" style="width:100%">'
     marked = f"{MARKS[shown]} {escape(unmarked(caption))}"
     html = f'<figure class="exhibit">{image}<figcaption>{marked}{line}</figcaption></figure>'
@@ -301,9 +303,10 @@ def figure(
 
 
 def _refused(result: Estimate) -> Block:
-    """Return the line that stands in the place of an exhibit, with its reason."""
+    """Return the line that stands in the place of an exhibit and its caption, with its reason."""
     refused = f"{NOT_ESTIMABLE.capitalize()}."
-    return say(capitalised(sentence_of(result.reason)), lead=refused)
+    line = say(capitalised(sentence_of(result.reason)), lead=refused)
+    return replace(line, html=f"{line.html}<!--refused-->")
 
 
 def _open(exhibit: Block) -> Block:
@@ -439,7 +442,7 @@ def as_bounds(rows: pd.DataFrame, names: Collection[str]) -> pd.DataFrame:
 
 
 def estimates(
-    rows: pd.DataFrame, caption: str, *, true: Mapping[str, float] | None = None
+    rows: pd.DataFrame, caption: str = CAPTION, *, true: Mapping[str, float] | None = None
 ) -> Block:
     """Return a table of estimates, followed by the reasons for any that are missing.
 
@@ -449,8 +452,9 @@ def estimates(
         `id`, `label`, `estimate`, `conf_low`, `conf_high`, `unit`, `n`, `mde` and `reason`; `grade`
         is shown if present. A value in a column `truth` overrides that of `true`.
     caption : str
-        Caption, to which are added the unit, if all rows share it, and the meaning of marks and
-        dashes. Estimates below the detectable effect are marked.
+        Caption, by default the Markdown cell below, as for a figure. The unit, if all rows share
+        it, and the meaning of marks and dashes are added to it. Estimates below the detectable
+        effect are marked.
     true : mapping of str to float, optional
         True values by id, in a simulated market; adds the columns "Truth" and "Inside" (whether the
         interval contains the truth).
@@ -542,10 +546,10 @@ def _grades(rows: pd.DataFrame) -> tuple[pd.Series | None, list[str]]:
     named = {*shown} - {"–"}
     if len(named) == 1:
         column = None
-        notes = [f"Grade of all that have an interval: {''.join(named)} (design audit, report 08)."]
+        notes = [f"Grade of all that have an interval: {''.join(named)} (design audit)."]
     else:
         column = shown
-        notes = ["Grades are those of the design audit (report 08)."]
+        notes = ["Grades are those of the design audit."]
     if ungraded.any():
         notes.append("Not graded: the design audit did not test it.")
     return column, notes

@@ -19,7 +19,15 @@ import seaborn as sns
 from fewtreated.errors import NOT_ESTIMABLE
 from matplotlib import dates
 from matplotlib import pyplot as plt
-from matplotlib.ticker import Formatter
+from matplotlib.colors import ListedColormap, to_hex
+from matplotlib.ticker import (
+    Formatter,
+    LogFormatter,
+    LogLocator,
+    MaxNLocator,
+    NullLocator,
+    ScalarFormatter,
+)
 
 from analysis.estimate import Estimate
 from analysis.evidence.verdicts import CONTRADICTED, NOT_SHOWN, NOT_TESTABLE, SUPPORTED
@@ -232,9 +240,106 @@ def forest(
         legend_above(axes, lines=1 if margin else 0)
     axes.axvline(0, **ZERO)
     axes.set_xlabel(xlabel)
+    axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
     axis_numbers(axes, "x", signed=signed)
     if margin:
         _shade_margin(axes, margin, signed=signed)
+    return drawing
+
+
+@chart
+def money_line(
+    rows: pd.DataFrame, *, band: tuple[float, float], needed: str, xlabel: str
+) -> Figure:
+    """Draw sums of money on one line, on a log scale, over the band in which something happens.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        `term`, `note` (may be empty), `conf_low` and `conf_high`: a bar if the ends differ, a
+        point if they are equal, and one with an arrow if the high end is infinite ("more than"). A
+        point is hollow if `asserted`. Names stand below and above the line by turns.
+    band : (low, high)
+        Shaded range.
+    needed : str
+        What the range is, written over it.
+    xlabel : str
+        What the sums are, with their unit.
+    """
+    drawing, axes = plt.subplots(figsize=(WIDTH, 1.75))
+    axes.set(xscale="log", ylim=(-1, 1), yticks=[], xlabel=xlabel)
+    axes.spines["left"].set_visible(False)
+    axes.axhline(0, **ZERO)
+    axes.axvspan(*band, color=BAND, lw=0, zorder=0)
+    middle = float(np.sqrt(band[0] * band[1]))
+    above: Style = {"ha": "center", "va": "top", "fontsize": 8, "color": MAIN, "weight": "bold"}
+    near(axes, (middle, 1), f"{needed}\n{_ends(*band)}", (0, -4), **above)
+    for at, row in enumerate(rows.to_dict("records")):
+        _sum_of_money(axes, row, above=at % 2 == 1)
+    low = min(rows["conf_low"].min(), band[0])
+    high = max(rows["conf_low"].max(), band[1])
+    axes.set_xlim(low / 1.5, high * 1.7)
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter("{x:g}")
+    return drawing
+
+
+def _sum_of_money(axes: Axes, row: Row, *, above: bool) -> None:
+    """Draw a sum on a line of money, with its name above or below."""
+    low = row["conf_low"]
+    high = row["conf_high"]
+    side = 1 if above else -1
+    if high == np.inf:
+        arrow = Style(arrowstyle="->", color=MAIN, lw=1.5, shrinkA=0, shrinkB=0)
+        axes.annotate("", (low * 1.25, 0), (low, 0), arrowprops=arrow)
+        high = low
+    if high > low:
+        axes.plot([low, high], [0, 0], color=MAIN, lw=6, zorder=3)
+    else:
+        inside = "white" if row["asserted"] else MAIN
+        axes.plot(low, 0, "o", color=MAIN, mfc=inside, ms=7, zorder=3)
+    look: Style = {"ha": "center", "va": "bottom" if above else "top", "fontsize": 7.5}
+    lines = (row["term"], _ends(low, row["conf_high"]), row["note"])
+    middle = (float(np.sqrt(low * high)), 0)
+    near(axes, middle, "\n".join(filter(None, lines)), (0, 8 * side), **look)
+
+
+def _ends(low: float, high: float) -> str:
+    """Write a range: its two ends, one number, or what it exceeds."""
+    if high == np.inf:
+        return f"more than {number(low)}"
+    if low == high:
+        return number(low)
+    return f"{number(low)} to {number(high)}"
+
+
+@chart
+def heat(rows: pd.DataFrame, *, x: str, y: str, xlabel: str, ylabel: str) -> Figure:
+    """Draw numbers in a table whose cells are the darker the larger the number, by panel.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        The columns `x` and `y` (text, in the order of the rows), `estimate`, and `panel`, the title
+        of a table; the tables stand side by side and share their colours.
+    """
+    panels = dict(iter(rows.groupby("panel", sort=False)))
+    tall = 0.75 + 0.21 * rows[y].nunique()
+    drawing, grid = plt.subplots(
+        1, len(panels), figsize=(WIDTH, tall), sharey=True, squeeze=False, layout="constrained"
+    )
+    look: Style = {"cbar": False, "annot": True, "fmt": ".1f", "annot_kws": {"fontsize": 7.5}}
+    look |= {"vmin": 0, "vmax": 1.6 * float(rows["estimate"].max()), "linewidths": 0.5}
+    shades = sns.light_palette(to_hex(MAIN), as_cmap=True)
+    for axes, (title, cells) in zip(grid[0], panels.items(), strict=True):
+        order = {"index": cells[y].unique(), "columns": cells[x].unique()}
+        wide = cells.pivot(index=y, columns=x, values="estimate").reindex(**order)
+        sns.heatmap(wide, ax=axes, cmap=shades, **look)
+        axes.set_title(title)
+        axes.set(xlabel=xlabel, ylabel="")
+        axes.tick_params(length=0, rotation=0)
+    grid[0, 0].set_ylabel(ylabel)
     return drawing
 
 
@@ -357,6 +462,79 @@ def _looks_of_parts(parts: Iterable[str], unsure: str) -> dict[str, Style]:
         name: hatched if name == unsure else {"facecolor": next(colours), "lw": 0.6}
         for name in parts
     }
+
+
+@chart
+def heat_by_limit(rows: pd.DataFrame, *, x: str, least: float, xlabel: str = "") -> Figure:
+    """Draw a map with one row per term, and each number in its cell, dark from a limit on.
+
+    Numbers of at least `least` are dark, others pale; missing ones are a dash. Terms and columns
+    keep the order in which they first come.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        `term`, `estimate` and the column `x`.
+    x : str
+        Column whose values are the columns of the map.
+    least : float
+        Number from which a cell is dark.
+    xlabel : str
+        What the numbers are, written above the map.
+    """
+    wide = rows.pivot(index="term", columns=x, values="estimate")
+    wide = wide.loc[rows["term"].unique(), rows[x].unique()]
+    terms = [fill(term, LONGEST_TERM) for term in wide.index]
+    heads = [fill(str(head), max(9, 76 // len(wide.columns))) for head in wide.columns]
+    lines = sum(term.count("\n") + 1 for term in terms)
+    above = max(head.count("\n") + 1 for head in heads)
+    drawing, axes = plt.subplots(figsize=(WIDTH, 0.3 + 0.13 * above + 0.165 * lines))
+    shades = wide.ge(least).mask(wide.isna()).astype(float)
+    sns.heatmap(
+        shades,
+        annot=wide.map(lambda cell: number(cell, 0)).to_numpy(),
+        fmt="",
+        annot_kws={"fontsize": 7.5},
+        cmap=ListedColormap([BAND, MAIN]),
+        vmin=0,
+        vmax=1,
+        cbar=False,
+        linewidths=0.8,
+        xticklabels=heads,
+        yticklabels=terms,
+        ax=axes,
+    )
+    axes.xaxis.tick_top()
+    axes.xaxis.set_label_position("top")
+    axes.tick_params(length=0, labelsize=7.5, labelrotation=0)
+    axes.set(xlabel=xlabel, ylabel="")
+    return drawing
+
+
+def styled(drawing: Any, high: float, *, signed: bool = False) -> Any:
+    """Give a drawing of seaborn the width of the page, and numbers as in the reports.
+
+    Parameters
+    ----------
+    drawing : Axes or seaborn grid
+    high : float
+        Height, inches.
+    signed : bool
+        Whether positive numbers on the vertical axis get a plus sign.
+
+    Returns
+    -------
+    Axes or seaborn grid
+        `drawing`.
+    """
+    drawing.figure.set_layout_engine("constrained")
+    drawing.figure.set_size_inches(WIDTH, high)
+    for axes in drawing.figure.axes:
+        for axis, sign in ((axes.xaxis, False), (axes.yaxis, signed)):
+            if isinstance(axis.get_major_formatter(), ScalarFormatter | LogFormatter):
+                axis.set_major_formatter(Ticks(signed=sign))
+                axis.set_minor_locator(NullLocator())
+    return drawing
 
 
 # A tile per statement
