@@ -385,19 +385,24 @@ def scorecard(said: pd.DataFrame) -> pd.DataFrame:
     """Return the table of who said what, and whether it holds.
 
     `said` is from :func:`analysis.evidence.claims.scored`. The speaker and the date are written
-    once, as are words that two readings share.
+    once, as are words that two readings share. How we read a claim is written where its words are
+    not quoted, or hold several statements; else what we leave out of them is enough. A verdict that
+    follows from there being no figure has no reason of its own.
     """
     who = said["speaker"] + ", " + said["date"].map(day)
-    who = who.where(said["date"] != "", said["speaker"])
-    quoted = said["quoted"].where(said["quoted"] != said["quoted"].shift(), "")
-    spoken = quoted.where(quoted == "", quoted + " We read: ") + said["reads"]
+    first = said["quoted"] != said["quoted"].shift()
+    quoted = said["quoted"].where(first, "")
+    alone = (quoted != "") & (said["omits"] != "") & (quoted.str.len() < 2 * said["reads"].str.len())
+    read = said["reads"].mask(alone, "")
+    between = ((quoted != "") & ~alone).map({True: " We read: ", False: ""})
     left_out = said["omits"].where(said["omits"] == "", " Left out: " + said["omits"] + ".")
+    changes = said["change"].str.partition(". ")[0].str.rstrip(".") + "."
     columns = {
         "Who, when": who.where(who != who.shift(), ""),
-        "What was said": spoken + left_out,
-        "Verdict": said["word"].map(label),
-        "Why": said["why"],
-        "What would change it": said["change"].str.partition(". ")[0].str.rstrip(".") + ".",
+        "What was said": quoted + between + read + left_out,
+        "Verdict": [label(word) for word in said["word"]],
+        "Why": said["why"].mask(said["word"] == NOT_TESTABLE, ""),
+        "What would change it": changes,
     }
     return pd.DataFrame(columns, dtype=object)
 
