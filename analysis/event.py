@@ -41,6 +41,18 @@ class Threat(Written):
     threatens: Text  # description of the estimates at risk
 
 
+class Answers(Written):
+    """What the verdict on one reading of a claim comes to: a sentence for each word.
+
+    It is true for any number under that word.
+    """
+
+    supported: Text = Field(alias="Supported")
+    contradicted: Text = Field(alias="Contradicted")
+    not_shown: Text = Field(alias="Not shown")
+    not_testable: Text = Field(alias="Not testable")
+
+
 _BY_ID = BeforeValidator(
     lambda given: dict.fromkeys(map(str, given)) if isinstance(given, list | tuple) else given
 )
@@ -72,6 +84,8 @@ class Event(Written):
     threats: Annotated[
         dict[Text, Threat | None], _BY_ID
     ] = {}  # by id; None refers to a row of threats.csv
+    answers: dict[Text, Answers] = {}  # by question, or by a reading's name such as C08 record
+    headline: Texts = ()  # the questions that the headline of the brief answers
 
     @model_validator(mode="after")
     def _fits(self) -> Event:
@@ -110,6 +124,20 @@ class Event(Written):
             for name, claim in self.own.items()
             for number, question in enumerate(claim.readings, start=1)
         }
+
+    def question(self, name: str) -> str:
+        """Return the question that a reading answers, or else the reading's name, `name`."""
+        return {" ".join(pair).strip(): asked for asked, pair in self.asked.items()}.get(name, name)
+
+    def sentence(self, name: str, word: str) -> str:
+        """Return the sentence for a verdict's word on the reading `name`.
+
+        It is empty if the file has none.
+        """
+        answers = self.answers.get(self.question(name))
+        if answers is None:
+            return ""
+        return str(answers.model_dump(by_alias=True)[word])
 
     @property
     def on_record(self) -> bool:
@@ -163,3 +191,7 @@ def _faults(event: Event) -> Iterator[tuple[str, str, set[str]]]:
     yield "readings", f"questions among {', '.join(answered)}", unasked
     twice = {one for one in questions if questions.count(one) > 1}
     yield "readings", "each question once", twice
+    names = {" ".join(pair).strip() for pair in (*readings, *event.asked.values())}
+    expected = "questions that reports ask, or names of readings"
+    yield "answers", expected, {*event.answers} - {*answered} - names
+    yield "headline", expected, {*event.headline} - {*answered} - names

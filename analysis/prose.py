@@ -51,26 +51,26 @@ __all__ = [
     "in_truth",
     "in_unit",
     "interval",
+    "judged_so",
     "judgements",
     "names",
     "number",
     "part",
     "percent",
     "placebos",
+    "places",
     "plain",
     "points",
     "pretrend",
     "redraws",
     "rise",
+    "sales_lost",
     "signed",
     "slowed",
     "smallest_seen",
     "span",
     "spelled",
     "still_open",
-    "judged_so",
-    "sales_lost",
-    "places",
     "surely",
     "term_of",
     "text",
@@ -269,7 +269,9 @@ def claim(of: Verdict) -> Html:
 
 def answer(of: Verdict) -> Said:
     """Return the written sentence of the event for a verdict."""
-    return Said(answers.sentence(of, current.event))
+    if current.event is None:
+        raise UntrueError("the notebook is about no event")
+    return Said(answers.answer_of(of, current.event))
 
 
 def verdict(of: Verdict) -> Html:

@@ -115,7 +115,8 @@ class Changes:
     """All changes from one release to another.
 
     `renamed` lists the reports that have a new name. `compared` counts the numbers in both,
-    `rounded` those that moved by less than the printed digits show. `data`, `made_of` (by kind) and `causes` (by report) list what may have moved them.
+    `rounded` those that moved by less than the printed digits show. `data`, `made_of` (by kind) and
+    `causes` (by report) list what may have moved them.
     """
 
     since: str

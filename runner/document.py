@@ -14,19 +14,21 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from html import escape, unescape
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from analysis.exhibits.payload import MIME, read_verdict_rows
 from analysis.numbers import MARKED, unmarked
-from runner import ReportError
 from runner.titles import titled
 
-EXPRESSION = re.compile(r"\{eval\}`([^`]+)`")
+EXPRESSION = re.compile(r"\{eval\}`([^`\n]+)`")
 NOT_SAID = "⟦not said⟧"  # see analysis.prose, which the runner does not import
-CAPTION = "<!--caption-->"
+CAPTION = "<!--caption-->"  # see analysis.exhibits.blocks
+REFUSED = "<!--refused-->"  # stands in the place of an exhibit
 LEAD = re.compile(r"(Figure|Table): ")
 TITLE = re.compile(r"\*\*(.+?)\*\*\s*")
 SYNTAX = re.compile(r"([\\`*_\[\]<>#|$~^])")  # signs that Markdown would read
@@ -41,8 +43,8 @@ BRIEF = "brief"
 Cell = dict[str, Any]
 
 
-class SentenceError(ReportError):
-    """A sentence that cannot be said."""
+class SentenceError(ValueError):
+    """A sentence that cannot be said, or a caption without its exhibit."""
 
 
 @dataclass
@@ -51,15 +53,15 @@ class Text:
 
     Attributes
     ----------
-    refused : list of str
-        Sentences that their numbers refuse, each with the reason.
+    refused : dict
+        Sentences that their numbers refuse, by what is said of each.
     found, detail : dict
         By the statement of a claim: what was found, and what the brief says.
     marks : Counter
         Numbers by the mark of their provenance.
     """
 
-    refused: list[str] = field(default_factory=list)
+    refused: dict[str, str] = field(default_factory=dict)
     found: dict[str, str] = field(default_factory=dict)
     detail: dict[str, str] = field(default_factory=dict)
     marks: Counter[str] = field(default_factory=Counter)
@@ -80,16 +82,10 @@ def _value(result: Mapping[str, Any]) -> tuple[str, bool]:
         bold = re.sub("</?strong>", "**", shown["text/html"])
         return re.sub("</?em>", "*", bold), True
     plain = str(shown["text/plain"])
-    if re.fullmatch(r"('|\").*\1", plain, re.DOTALL):  # the repr of text
-        plain = str(ast.literal_eval(plain))
+    if re.fullmatch(r"('|\").*\1", plain, re.DOTALL):
+        with suppress(SyntaxError):  # quoted words, not the repr of text
+            plain = str(ast.literal_eval(plain))
     return plain, False
-
-
-def _refusal(cell: Mapping[str, Any], line: str, failed: list[Mapping[str, Any]]) -> str:
-    """Say which sentence cannot be said, and why."""
-    faults = [f"{each['expression']}: {each['result']['evalue']}" for each in failed]
-    sentence = EXPRESSION.sub("…", line).strip(" …")
-    return f"cell {cell.get('id', '')}: “{sentence}” cannot be said ({'; '.join(faults)})"
 
 
 def _line(
@@ -97,26 +93,34 @@ def _line(
 ) -> Any:
     """Return a line with values for its expressions, or None if it is left out.
 
-    A `plain` line takes values without escaping what Markdown would read.
+    The first expression that fails or says `NOT_SAID` decides, since a condition stands before what
+    it governs. A `plain` line takes values without escaping what Markdown would read.
     """
-    first, *rest = EXPRESSION.split(line)
+    said, *rest = EXPRESSION.split(line)
     asked = [next(values) for _ in rest[::2]]
-    failed = [each for each in asked if each["result"]["status"] != "ok"]
-    if failed:
-        refusal = _refusal(cell, line, failed)
-        if any(each["result"]["ename"] != "UntrueError" for each in failed):
-            raise SentenceError(f"{refusal}; correct the expression.")
-        text.refused.append(refusal)
-        return None
-    said = first
     for each, after in zip(asked, rest[1::2], strict=True):
-        value, is_html = _value(each["result"])
+        result = each["result"]
+        if result["status"] != "ok":
+            _refuse(cell, line, each, text)
+            return None
+        value, is_html = _value(result)
+        if value == NOT_SAID:
+            return None
         if not (is_html or plain):
             value = SYNTAX.sub(r"\\\1", value)
         said += value + after
-    if NOT_SAID in ESCAPED.sub(r"\1", said):
-        return None
     return said
+
+
+def _refuse(cell: Mapping[str, Any], line: str, failed: Mapping[str, Any], text: Text) -> None:
+    """Record a sentence that its numbers refuse; raise `SentenceError` for any other failure."""
+    result = failed["result"]
+    sentence = EXPRESSION.sub("…", line).strip(" …")
+    why = f"{failed['expression']}: {result['evalue']}"
+    refusal = f"cell {cell.get('id', '')}: “{sentence}” cannot be said ({why})"
+    if result["ename"] != "UntrueError":
+        raise SentenceError(f"{refusal}; correct the expression.")
+    text.refused[refusal] = sentence
 
 
 def filled(cell: Mapping[str, Any], text: Text, *, plain: bool = False) -> str:
@@ -167,22 +171,34 @@ def _recorded(
 # Exhibits
 
 
-def _captioned(cell: Cell | None, caption: str, where: str) -> bool:
-    """Put a caption into the exhibit above it; return whether there is one."""
+def _exhibit(cell: Cell | None, where: str) -> dict[str, Any] | None:
+    """Return what a caption below a cell belongs to, or None if a refusal stands in its place."""
     for output in reversed(cell["outputs"] if cell else []):
-        shown = output.get("data", {})
-        if MIME not in shown:
-            continue
+        shown: dict[str, Any] = output.get("data", {})
         page = "".join(shown.get("text/html", ""))
         if CAPTION in page:
-            _put_in(shown, page, caption)
-            return True
-        return False  # a refusal stands in its place
-    raise SentenceError(f"{where}: nothing is shown above the caption; end the cell above with it.")
+            return shown
+        if MIME in shown and (REFUSED in page or not page):
+            return None
+    raise SentenceError(
+        f"{where}: no exhibit awaits this caption; end the cell above with one figure or table."
+    )
 
 
-def _put_in(shown: dict[str, Any], page: str, caption: str) -> None:
+def _bare(notebook: Mapping[str, Any]) -> None:
+    """Raise `SentenceError` for an exhibit that is left without a caption."""
+    for cell in notebook["cells"]:
+        for output in cell.get("outputs", []):
+            if CAPTION in "".join(output.get("data", {}).get("text/html", "")):
+                raise SentenceError(
+                    f"cell {cell.get('id', '')}: its exhibit has no caption; begin the Markdown"
+                    " cell below with `Figure:` or `Table:`."
+                )
+
+
+def _put_in(shown: dict[str, Any], caption: str) -> None:
     """Put a caption into the forms of an exhibit, with its title above the picture."""
+    page = "".join(shown["text/html"])
     bold = TITLE.match(caption)
     title = bold[1] if bold else ""
     rest = caption[bold.end() :] if bold else caption
@@ -192,7 +208,7 @@ def _put_in(shown: dict[str, Any], page: str, caption: str) -> None:
         page = IMAGE.sub(
             lambda image: (
                 f'<img src="data:image/svg+xml;base64,{titled(image[1], shown_title, simulated)}"'
-                f' alt="{escape(f"{title}. ")}{image[2]}"'
+                f' alt="{escape(f"{shown_title}. ")}{image[2].removeprefix("Simulated – ")}"'
             ),
             page,
         )
@@ -235,7 +251,7 @@ def assembled(notebook: Mapping[str, Any], *, strict: bool) -> tuple[dict[str, A
     ------
     SentenceError
         For refused sentences, all of them in one message; for an expression that fails otherwise;
-        for a caption without an exhibit.
+        for a caption without an exhibit, or the reverse.
     """
     text = Text()
     done = copy.deepcopy(dict(notebook))
@@ -247,9 +263,10 @@ def assembled(notebook: Mapping[str, Any], *, strict: bool) -> tuple[dict[str, A
             done["cells"].append(cell)
         elif kept := _text_cell(cell, above, text):
             done["cells"].append(kept)
+    _bare(done)
     if text.refused and strict:
-        lines = [*text.refused, "reword them, or say when they hold"]
-        raise SentenceError("Sentences that their numbers refuse:\n  " + "\n  ".join(lines))
+        said = "sentences that their numbers refuse; reword them, or say when they hold:"
+        raise SentenceError("\n    ".join([said, *text.refused]))
     if text.refused:
         done["cells"].append(_left_out(text, [cell.get("id") for cell in done["cells"]]))
     _say_found(done, text)
@@ -261,15 +278,15 @@ def _text_cell(cell: Cell, above: Cell | None, text: Text) -> Cell | None:
     """Return a Markdown cell with its text filled in, or None if it is no cell of its own."""
     if cell["cell_type"] != "markdown":
         return cell
-    source = "".join(cell["source"])
     tags = cell["metadata"].get("tags", [])
-    lead = LEAD.match(source)
-    said = filled(cell, text, plain=bool(lead))
-    cell["metadata"].pop("user_expressions", None)
-    if lead:
-        caption = " ".join(ESCAPED.sub(r"\1", LEAD.sub("", said, count=1)).split())
-        _captioned(above, caption, f"cell {cell.get('id', '')}")
+    if LEAD.match("".join(cell["source"])):
+        exhibit = _exhibit(above, f"cell {cell.get('id', '')}")
+        if exhibit:
+            said = LEAD.sub("", filled(cell, text, plain=True), count=1)
+            _put_in(exhibit, " ".join(ESCAPED.sub(r"\1", said).split()))
         return None
+    said = filled(cell, text)
+    cell["metadata"].pop("user_expressions", None)
     if not said or BRIEF in tags:
         return None
     if BOX in tags:
@@ -280,8 +297,8 @@ def _text_cell(cell: Cell, above: Cell | None, text: Text) -> Cell | None:
 
 def _left_out(text: Text, ids: list[str | None]) -> Cell:
     """Return the cell that lists the sentences left out."""
-    sentences = [match[0] for each in text.refused if (match := re.search("“.*?”", each))]
-    said = f"Left out, since they do not hold with these parameters: {'; '.join(sentences)}."
+    sentences = "; ".join(f"“{sentence}”" for sentence in text.refused.values())
+    said = f"Left out, since they do not hold with these parameters: {sentences}."
     cell = {
         "cell_type": "markdown",
         "metadata": {},
@@ -304,15 +321,21 @@ def _say_found(notebook: Mapping[str, Any], text: Text) -> None:
                 shown["text/html"] = FOUND.sub(said, "".join(shown.get("text/html", "")))
 
 
-def verdicts(notebook: Mapping[str, Any], text: Text) -> list[dict[str, Any]]:
-    """Return the verdicts that a notebook hands on, with what its text says of them."""
-    rows = list[dict[str, Any]]()
-    for part in _parts(notebook):
-        if part["kind"] == "verdicts":
-            rows += read_verdict_rows(part["csv"])
+def verdicts(notebook: Mapping[str, Any], text: Text) -> list[dict[str, Any]] | None:
+    """Return the verdicts that a notebook hands on, with what its text says of them.
+
+    Return None if it hands on nothing, not even that there are none.
+    """
+    handed_on = [part["csv"] for part in _parts(notebook) if part["kind"] == "verdicts"]
+    if not handed_on:
+        return None
+    rows = [*chain.from_iterable(map(read_verdict_rows, handed_on))]
     for row in rows:
-        row["found"] = text.found.get(row["statement"], row["found"]).rstrip(".")
-        row["detail"] = text.detail.get(row["statement"], row["detail"])
+        about = row.get("statement")
+        if about in text.found:
+            row["found"] = text.found[about].rstrip(".")
+        if about in text.detail:
+            row["detail"] = text.detail[about]
     return rows
 
 
@@ -323,8 +346,8 @@ def _parts(notebook: Mapping[str, Any]) -> Iterator[dict[str, str]]:
             yield from output.get("data", {}).get(MIME, [])
 
 
-def assemble_file(file: Path, *, strict: bool) -> list[dict[str, Any]]:
-    """Assemble an executed notebook in its file, and return its verdicts."""
+def assemble_file(file: Path, *, strict: bool) -> list[dict[str, Any]] | None:
+    """Assemble an executed notebook in its file, and return what verdicts it hands on, if any."""
     notebook = json.loads(file.read_bytes())
     done, text = assembled(notebook, strict=strict)
     file.write_text(json.dumps(done, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")

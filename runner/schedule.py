@@ -592,10 +592,13 @@ def asked(
 
 
 def varies(job: Job) -> bool:
-    """Return whether a job has parameters other than the defaults of its notebook.
+    """Return whether a job has other numbers than its notebook was written for.
 
-    Those that the runner sets do not count.
+    That is so on a panel of the user's own, without some of the reports that it reads, or with
+    parameters other than the defaults, apart from those that the runner sets.
     """
+    if any(job.parameters.get(name) for name in ("panel_path", "panel", "failed")):
+        return True
     fields = parameters.parameter_model(job.notebook).model_fields
     own = fields.keys() - {*OPTIONS, *TOLD, AGED}
     return any(job.parameters[name] != fields[name].default for name in own)

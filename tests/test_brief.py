@@ -1,9 +1,8 @@
-"""The brief: sentences that follow from the words of verdicts, five claims at most, and nothing
-simulated.
+"""The brief: each answer is the event's sentence for its verdict, with as many verdicts as it says,
+and nothing simulated.
 """
 
 import re
-from collections import Counter
 from html import unescape
 from itertools import product
 
@@ -24,9 +23,8 @@ from analysis.evidence.verdicts import (
     best,
 )
 from analysis.exhibits import brief
-from analysis.exhibits.answers import OURS, phrases
+from analysis.exhibits.answers import answer_of
 from analysis.exhibits.payload import MIME
-from analysis.numbers import spelled
 
 __all__ = ["look"]  # a fixture
 
@@ -34,14 +32,10 @@ SIM = {
     "tier": "sim",
     "provenance": "simulated",
     "market": "mid_3k, seed 1",
-    "report": "simulated/05_growth_panel",
+    "report": "simulated/panel_03_growth",
 }
 BARE = {"estimate": None, "low": None, "high": None}
-HEDGED = {"high": set(), "moderate": {"probably"}, "low": {"may have", "may not have"}}
-UNKNOWN = {
-    NOT_SHOWN: "public evidence does not show whether",
-    NOT_TESTABLE: "we found no public figure that shows whether",
-}
+PLAIN = EVENT.model_copy(update={"answers": {}, "headline": ()})
 
 
 def of(question, **changes):
@@ -54,104 +48,57 @@ def text(block):
     return " ".join(unescape(re.sub(r"<[^>]+>", " ", block.html)).split())
 
 
-def rows(judged, event=EVENT):
-    return [[cell[1] for cell in row] for row in Page(brief.brief_table(judged, event).html).rows()]
+def labels(block):
+    return len(re.findall('class="word ', block.html))
 
 
 # Sentences
 
 
-@pytest.mark.parametrize(
-    ("question", "word", "level"), [*product(phrases().sayings, WORDS, CONFIDENCE)]
-)
-def test_no_sentence_says_more_than_its_word(question, word, level):
-    saying = phrases().sayings[question]
-    claimed = {"claimed": 3000.0, "unit": "accounts"}
-    for found in ({}, BARE, {"estimate": -3.0}):
-        one = of(question, word=word, confidence=level, **claimed | found)
-        told = brief.topic_sentence([one], EVENT)
-        assert re.fullmatch(r"[A-Z0-9][^{}]*\.", told)
-        assert "no effect" not in told
-        assert not re.search(r"\b[CEV]\d", told)
-        assert (brief.finding_in_words(one) in told) == (found != BARE and word in DECIDED)
-        assert (f"{level} confidence" in told) == (word in DECIDED)
-        hedges = {hedge for hedge in ("probably", "may have", "may not have") if hedge in told}
-        if word in UNKNOWN and not (saying.record and word == NOT_SHOWN):
-            assert told.lower().startswith(UNKNOWN[word])
-            assert not hedges
-            assert " not " not in told.replace("does not show", "")
-        elif saying.record:
-            assert not hedges
-        else:
-            assert hedges <= HEDGED[level]
-            assert bool(hedges) == bool(HEDGED[level])
-            assert (" not " in told) == ((word == CONTRADICTED) != saying.denied)
+@pytest.mark.parametrize(("question", "word"), [*product(EVENT.answers, WORDS)])
+def test_each_word_on_each_reading_has_a_sentence_without_a_number(question, word):
+    told = answer_of(of(question, word=word), EVENT)
+    assert told == EVENT.answers[question].model_dump(by_alias=True)[word]
+    assert re.fullmatch(r"[A-Z][^{}\d]*[^.\s]\.", told)
+    open_word = "does not show whether|No independent|do not confirm|by no more than their usual"
+    assert bool(re.search(open_word, told)) == (word == NOT_SHOWN), told
 
 
-def test_one_verdict_answers_in_a_sentence_and_what_a_panel_says_is_not_called_public():
-    told = brief.topic_sentence([verdict(word=NOT_SHOWN)], EVENT).removeprefix("Public evidence ")
-    assert brief.told(verdict(word=NOT_SHOWN), EVENT) == f"Public evidence {told}"
-    for of in ({"tier": "panel"}, SIM):
-        assert brief.told(verdict(word=NOT_SHOWN, **of), EVENT) == f"This panel {told}"
-    assert brief.told(None, EVENT) == ""
+def test_no_two_words_on_a_reading_have_one_sentence():
+    for question in EVENT.answers:
+        told = {answer_of(of(question, word=word), EVENT) for word in WORDS}
+        assert len(told) == len(WORDS)
 
 
-def test_sentences_that_begin_alike_share_their_beginning_and_what_cannot_be_tested_is_left_out():
-    shift = of("more_presence_elsewhere", margin=None)
-    sold = of("more_sales_elsewhere", word=NOT_TESTABLE, **BARE)
-    theirs = [of("growth_positive", word=NOT_SHOWN), of("C08 market", word=NOT_SHOWN)]
-    assert (
-        brief.topic_sentence([shift, sold, *theirs], EVENT)
-        == "Public evidence does not show whether some affected Chinese merchants put more money"
-        " into other platforms, such as eBay and AliExpress, whether Chinese sellers' growth on"
-        " Amazon stayed positive or whether shares of Youkeshu's owner dropped beyond the market"
-        " by more than their usual swings in the two days after its notice."
-    )
-    sure = [
-        shift.model_copy(update={"word": SUPPORTED}),
-        sold.model_copy(update={"word": SUPPORTED}),
-    ]
-    sure = [one.model_copy(update={"confidence": "moderate"} | BARE) for one in sure]
-    assert (
-        brief.topic_sentence(sure, EVENT)
-        == "Some affected Chinese merchants probably put more money into other platforms, such as"
-        " eBay and AliExpress; closed merchants probably sold more on eBay and AliExpress"
-        " (moderate confidence)."
-    )
-    assert (
-        brief.topic_sentence([sold], EVENT)
-        == "We found no public figure that shows whether closed merchants sold more on eBay and"
-        " AliExpress."
-    )
-
-
-def test_every_reading_of_the_event_that_can_be_tested_has_a_sentence_or_a_row():
+def test_every_reading_of_the_event_that_can_be_tested_has_sentences():
     ledger = claims.readings(EVENT.claims).fillna({"reading": ""}).query("kind != 'untestable'")
-    known = {
-        brief.question(verdict(claim=row.claim_id, reading=row.reading), EVENT)
-        for row in ledger.itertuples()
-    }
-    assert {*phrases().sayings} <= known
-    assert {*phrases().rows} <= known
-    assert {name for names in phrases().topics.values() for name in names} <= {*phrases().sayings}
+    names = (ledger["claim_id"] + " " + ledger["reading"]).str.strip()
+    assert {*EVENT.answers} == {EVENT.question(name) for name in names}
+    assert {*EVENT.headline} <= {*EVENT.answers}
 
 
-def test_the_headline_of_the_record_is_this():
-    record = of(
-        "C08 record",
-        word=SUPPORTED,
-        estimate=3.0,
-        claimed=3.0,
-        low=None,
-        high=None,
-        unit="brands named",
+def test_without_a_sentence_the_statement_and_the_word_are_said():
+    growth = of("growth_not_lower", statement="They grew. Not judged: “fast”.", word=NOT_SHOWN)
+    assert answer_of(growth, PLAIN) == "They grew: not shown."
+    assert brief.headline([growth], PLAIN) == "The verdicts on the claims are below."
+
+
+def test_what_a_panel_or_a_simulated_market_says_is_called_so():
+    public = answer_of(V2, EVENT)
+    assert answer_of(verdict(tier="panel"), EVENT) == f"This panel: {public}"
+    assert answer_of(verdict(**SIM), EVENT) == (
+        f"In the simulated market (mid_3k, seed 1): {public}"
     )
-    assert (
-        brief.headline([record, V2], EVENT)
-        == "Amazon closed, froze or restricted accounts of the Chinese sellers Aukey, Mpow and"
-        " Youkeshu. Public evidence does not show whether the closures slowed the growth of all"
-        " Chinese sellers on Amazon by more than 2 percentage points in 2021."
+    aside = verdict(tier="panel", aside="In this panel of 9 firms, not representative:")
+    assert answer_of(aside, EVENT) == f"In this panel of 9 firms, not representative: {public}"
+
+
+def test_the_headline_is_the_event_s_sentences_for_its_questions():
+    record = of("C08 record", word=SUPPORTED)
+    assert brief.headline([V2, record], EVENT) == (
+        f"{answer_of(record, EVENT)} {answer_of(V2, EVENT)}"
     )
+    assert brief.headline([record], EVENT) == answer_of(record, EVENT)
     assert brief.headline([], EVENT) == "No claim could be judged."
     assert brief.headline([of("C12")], EVENT) == "The verdicts on the claims are below."
 
@@ -174,116 +121,129 @@ def test_a_finding_has_its_own_words_or_numbers_and_no_mark(changes, written):
     assert brief.finding_in_words(verdict(unit="per cent", **changes)) == written
 
 
-def test_statements_are_counted_by_their_word():
-    judged = [of("C03", word=SUPPORTED), of("C06"), of("C12"), of("C02", word=NOT_TESTABLE, **BARE)]
-    assert (
-        brief.tally(judged)
-        == "Of four statements we find one supported, two not shown and one not testable."
+# Answers
+
+
+def test_an_answer_is_what_its_report_says_below_the_sentence_that_the_headline_lacks():
+    told = of("C08 market", word=SUPPORTED, detail="They fell by 18.", report="01_who_was_hit")
+    page = brief.answers([told], EVENT, "C08 market")
+    assert text(page) == (
+        "Supported (moderate confidence) Just after the notice of Youkeshu's owner, its shares fell"
+        " beyond the market by more than their usual swings. They fell by 18. Report 01 ."
     )
-    assert brief.tally(judged) in brief.brief(judged, EVENT).html
-    asked = of("C08 market", word=SUPPORTED, claimant="Our question (after a report)")
-    assert (
-        brief.tally([*judged, asked]) == f"{brief.tally(judged)} Our own question: one supported."
+    said = of("C08 record", word=SUPPORTED, detail="Revenue fell by 46.", report="01_who_was_hit")
+    assert text(brief.answers([said], EVENT, "C08 record")) == (
+        "Supported (moderate confidence) Revenue fell by 46. Report 01 ."
     )
 
 
-def test_the_brief_prints_as_many_verdicts_of_each_word_as_it_counts():
-    """Count words in the table, in the lines below it, and in the line of those not listed."""
-    judged = [one for name, one in spoken().items() if " by " not in name]
-    page = text(brief.brief_table(judged, EVENT))
-    told, unlisted = page.split("The same rules for all")[0].split("Not listed: ")
-    numbers = {name: number for number, name in enumerate(IN_WORDS)}
-    for word in WORDS:
-        clause = next((part for part in unlisted.split(";") if part.strip().startswith(word)), "")
-        others = sum(
-            int(numbers.get(count, 0) or count) for count in re.findall(r"(\w+) in report", clause)
-        )
-        listed_ = len(re.findall(rf"\b{word}\b(?! by)", told))
-        assert listed_ + others == sum(one.word == word for one in judged), word
-    counted = Counter(one.word for one in judged if one.party != OURS)
-    for word, count in counted.items():
-        assert f"{spelled(count)} {word.lower()}" in brief.tally(judged)
+@pytest.mark.parametrize(("word", "level"), [*product(WORDS, CONFIDENCE)])
+def test_a_confidence_stands_beside_a_word_that_decides_and_no_other(word, level):
+    page = text(brief.answers([verdict(word=word, confidence=level)], EVENT, "growth_not_lower"))
+    assert (f"{word} ({level} confidence)" in page) == (word in DECIDED)
+    assert ("confidence" in page) == (word in DECIDED)
 
 
-def test_what_households_and_public_figures_find_stands_side_by_side():
-    public = verdict(low=-7.0, high=0.0)
-    bought = verdict(tier="households", low=-3.0, high=2.7)
-    told = text(brief.brief_table([public, bought], EVENT))
-    assert (
-        "−7.0 to 0.0 percentage points, by public facts; −3.0 to +2.7 percentage points, by the"
-        " trade" in told
+def test_public_figures_come_before_a_panel_or_purchases_of_households():
+    public = verdict(detail="It takes 3 billion.", report="02_growth")
+    panel = verdict(tier="panel", low=-3.0, high=2.7, report="panel_03_growth")
+    page = brief.answers([panel, public], EVENT, "growth_not_lower")
+    assert labels(page) == 2
+    told = text(page)
+    found = "−3.0 to +2.7 percentage points, by panel."
+    assert told.index("It takes 3 billion.") < told.index(found)
+    assert "This panel: The evidence" in brief.headline([panel, public], EVENT)
+    assert "Report 02" in told
+
+
+def test_what_cannot_be_tested_is_left_out_beside_another_reading():
+    invested = of("more_presence_elsewhere", word=NOT_TESTABLE, **BARE)
+    sold = of("more_sales_elsewhere", word=NOT_TESTABLE, **BARE)
+    asked = ("more_presence_elsewhere", "more_sales_elsewhere")
+    assert labels(brief.answers([invested, sold], EVENT, *asked)) == 1
+    more = sold.model_copy(update={"word": SUPPORTED})
+    assert "Closed sellers sold more" in text(brief.answers([invested, more], EVENT, *asked))
+    assert labels(brief.answers([invested, more], EVENT, *asked)) == 1
+
+
+def test_a_question_that_no_report_answers_says_so():
+    assert text(brief.answers([V2], EVENT, "C08 record")) == (
+        "No report of this run judges a claim on this."
     )
 
 
 # The page
 
 
-def test_the_table_has_five_claims_at_most_and_the_rest_in_a_line():
-    judged = [of(name, statement=f"{name}.", margin=None) for name in reversed(phrases().rows)]
-    judged += [
-        of("C12", statement="Frozen.", margin=None),
-        of("C02", statement="Unknown.", word=NOT_TESTABLE, **BARE),
+def test_the_brief_prints_as_many_verdicts_as_it_says():
+    judged = [one for name, one in spoken().items() if " by " not in name]
+    panel = [verdict(tier="panel", panel="a"), of("C16", tier="panel", panel="a")]
+    for every in (judged, [*judged, *panel]):
+        answers = [brief.answers(every, EVENT, name) for name in ("C08 record", "growth_not_lower")]
+        below = brief.below(every, EVENT, *answers)
+        printed = sum(map(labels, (*answers, below)))
+        said = re.search(r"(\w+) verdicts stand on this page", text(below))[1]
+        assert said.lower() == IN_WORDS[printed]
+
+
+def test_the_report_that_holds_all_verdicts_is_named_with_their_number():
+    judged = [V2, of("C03", report="04_claims"), of("C06", report="04_claims")]
+    answer = brief.answers(judged, EVENT, "growth_not_lower")
+    assert "One verdict stands on this page; all three are in report 04 ." in text(
+        brief.below(judged, EVENT, answer)
+    )
+    assert '<a href="04_claims.pdf">' in brief.below(judged, EVENT, answer).html
+
+
+def test_what_public_figures_and_a_panel_find_stands_side_by_side_in_a_table():
+    public = verdict(low=-7.0, high=0.0)
+    panel = verdict(tier="panel", low=-3.0, high=2.7)
+    head, row = Page(brief.below([public, panel], EVENT).html).rows()
+    assert [cell[1] for cell in head] == [
+        "What was said",
+        "Verdict, and why",
+        "What would change it",
     ]
-    head, *body = rows(judged)
-    assert head == ["What was said", "Verdict, and why", "What would change it"]
-    shown = [row[0].partition(" (Amazon")[0] for row in body]
-    assert set(shown) == set(phrases().rows[: brief.MOST])
-    below = text(brief.brief_table(judged, EVENT))
-    assert "more_sales_elsewhere (Amazon, as we read it): Not shown. −16.1 to +2.8" in below
-    assert re.search(
-        r"Not listed: Not shown, one in report \w\w; Not testable, one in report \w\w\.", below
-    )
-    assert not any("Unknown" in row[0] for row in body)
-
-
-def test_the_numbers_behind_a_word_follow_it_and_those_of_public_figures_come_first():
-    public = verdict(detail="It takes 3 billion.", report="05_growth_public")
-    bought = verdict(tier="households", report="09_households", detail="Rivals lost 1.")
-    ((topic, page, told),) = brief.by_topic([bought, public], EVENT)
-    assert (topic, page) == ("All Chinese sellers", "05_growth_public.pdf")
     assert (
-        told == "It takes 3 billion. Rivals lost 1."
-    )  # in place of the sentence, where each answer has its own
-    ((*_, told),) = brief.by_topic(
-        [verdict(tier="households", report="09_households"), public], EVENT
+        "−7.0 to 0.0 percentage points, by public facts; −3.0 to +2.7 percentage points, by panel"
+        in row[1][1]
     )
-    assert told.endswith("by more than 2 percentage points in 2021. It takes 3 billion.")
+    assert not Page(brief.below([public], EVENT).html).rows()
 
 
 def test_nothing_simulated_stands_on_the_page():
     told = verdict(**SIM, word=CONTRADICTED, low=-4.1, high=-2.2)
-    page, table = (make([told, V2], EVENT) for make in (brief.brief, brief.brief_table))
-    assert table == brief.brief_table([V2], EVENT)
-    assert page == brief.brief([V2], EVENT)
+    for make in (brief.head, brief.below):
+        assert make([told, V2], EVENT) == make([V2], EVENT)
+    asked = ([told, V2], [V2])
+    one, other = (brief.answers(judged, EVENT, "growth_not_lower") for judged in asked)
+    assert one == other
+
+
+def test_headline_sentences_and_verdicts_are_taken_away_as_data():
+    judged = [of("growth_positive", word=SUPPORTED), verdict(report="02_growth", detail="So.")]
+    page = brief.head(judged, EVENT)
+    part, told = page.parts
+    assert (part.kind, part.caption) == ("brief", brief.headline(judged, EVENT))
+    assert told.data[["claim", "reading", "word"]].to_numpy().tolist() == [
+        [one.claim, one.reading, one.word] for one in best(judged)
+    ]
+    assert told.data["source_url"].str.startswith("https://").all()
+    assert page._repr_mimebundle_()[MIME] == [part.as_json(), told.as_json()]
+    (answer,) = brief.answers(judged, EVENT, "growth_not_lower").parts
+    assert answer.data.to_numpy().tolist() == [["02_growth.pdf", "So."]]
 
 
 # Figures
 
 
-def test_the_pictures_are_of_the_event_on_record_and_date_its_closures():
-    both = brief.pictures(EVENT, after=2021, last=2023)
-    assert both.html.count("<figure") == 2
-    strip = unescape(both.html)
-    for term in claims.closure_timeline()["term"]:
-        assert term in strip
-    other = EVENT.model_copy(update={"title": "Another"})
-    assert brief.pictures(other, after=2021, last=2023).html == ""
-    beside = brief.brief([V2], EVENT, beside=both)
+def test_a_figure_stands_beside_its_answer_and_is_of_the_event_on_record():
+    revenue = brief.revenue(EVENT)
+    assert revenue.html.count("<figure") == 1
+    assert brief.revenue(EVENT.model_copy(update={"title": "Another"})).html == ""
+    beside = brief.answers([V2], EVENT, "growth_not_lower", figure=revenue)
     assert 'class="beside"' in beside.html
-    assert beside.parts[2:] == both.parts
-
-
-def test_headline_and_sentences_of_the_page_are_taken_away_as_data():
-    judged = [of("growth_positive", word=SUPPORTED), verdict(report="05_growth_public")]
-    page = brief.brief(judged, EVENT)
-    part, spoken = page.parts
-    assert (part.kind, part.caption) == ("brief", brief.headline(judged, EVENT))
-    assert part.data.to_numpy().tolist() == [[*row] for row in brief.by_topic(judged, EVENT)]
-    assert spoken.data[["claim", "reading", "word"]].to_numpy().tolist() == [
-        [one.claim, one.reading, one.word] for one in best(judged)
-    ]
-    assert spoken.data["source_url"].str.startswith("https://").all()
-    assert page._repr_mimebundle_()[MIME] == [part.as_json(), spoken.as_json()]
+    assert beside.parts[1:] == revenue.parts
 
 
 def test_the_title_of_the_revenue_figure_counts_what_fell(monkeypatch):

@@ -163,11 +163,11 @@ def test_the_page_escapes_what_it_tells(tmp_path):
 def test_the_brief_escapes_and_leads_what_the_run_says():
     event = read_event("amazon_2021")
     for judged in ([], [V2]):
-        shown = brief.brief_table(judged, event, changed="a < b", corrected="c < d").html
+        shown = brief.below(judged, event, changed="a < b", corrected="c < d").html
         assert "<strong>Not as committed.</strong> a &lt; b" in shown
         assert "<strong>Corrected:</strong> c &lt; d" in shown
         assert shown.index("committed") < shown.index("Corrected")
-        assert "Corrected" not in brief.brief_table(judged, event).html
+        assert "Corrected" not in brief.below(judged, event).html
 
 
 # The corrections of the project

@@ -495,7 +495,7 @@ def test_the_timeline_of_closures_draws_each_event_on_a_day_of_its_own_date():
 def test_a_range_of_a_claim_an_assumption_and_purchases_is_not_called_american_households():
     verdict = of_households()
     printed = (
-        brief.brief_table([verdict], read_event("amazon_2021")).html,
+        brief.answers([verdict], read_event("amazon_2021"), "share_unchanged").html,
         answers.answer("", verdict=verdict).html,
     )
     assert (
@@ -529,7 +529,7 @@ def test_page_one_never_says_two_things(tier, ends, grade, population, caveat):
     )
     found = claims.judge("C01", "V2", claims.Finding(**given))
     page = answers.answer(
-        brief.told(found, read_event("amazon_2021")), verdict=found, caveat=caveat
+        answers.answer_of(found, read_event("amazon_2021")), verdict=found, caveat=caveat
     ).html
     low, high = ends or (np.nan, np.nan)
     rows = pd.DataFrame({"term": ["all"], "conf_low": [low], "conf_high": [high]})
@@ -548,8 +548,8 @@ def test_page_one_never_says_two_things(tier, ends, grade, population, caveat):
     assert ("Confidence in this verdict" in page) == (found.word in DECIDED)
     assert ": ," not in page
     opening = {
-        "Not shown": "This panel does not show whether",
-        NOT_TESTABLE: "This panel does not test whether",
+        "Not shown": "The evidence does not show whether",
+        NOT_TESTABLE: "No figure that we found shows whether",
     }
     assert opening.get(found.word, "slow") in page
     assert (not any(text in page for text in opening.values())) == (found.word in DECIDED)

@@ -67,21 +67,18 @@ def verdict(**changes):
 def test_hostile_text_is_text_in_cells_headers_panels_and_alternative_text():
     table = blocks.table(pd.DataFrame({HOSTILE: [HOSTILE]}), "T.")
     assert Page(table.html).rows() == [[["left", HOSTILE]], [["left", HOSTILE]]]
-    evil = verdict(
-        statement=HOSTILE,
-        claimant=HOSTILE,
-        why=HOSTILE,
-        change=HOSTILE,
-        window=HOSTILE,
-        interval=HOSTILE,
+    harm = dict.fromkeys(
+        ("statement", "claimant", "why", "change", "window", "interval", "detail"), HOSTILE
     )
+    evil = verdict(**harm)
     drawing, _ = plt.subplots()
     pieces = [
         table,
         answers.answer(HOSTILE, verdict=evil),
         answers.verdict_table([evil], "T."),
-        brief.brief_table([evil], EVENT),
-        brief.brief([evil], EVENT, failed=HOSTILE, panel=HOSTILE),
+        brief.answers([evil], EVENT, "growth_not_lower"),
+        brief.below([verdict(tier="panel", **harm)], EVENT),
+        brief.head([evil], EVENT, failed=HOSTILE, panel=HOSTILE),
         blocks.say(HOSTILE, lead=HOSTILE),
         blocks.note(HOSTILE),
         blocks.table(pd.DataFrame({"a": [1.0]}), HOSTILE),
@@ -106,7 +103,7 @@ def test_the_answer_and_the_brief_say_what_a_panel_is_said_to_be():
     said = "Panel mine.csv: 9 firms, said to be a census. Doubtful: One is large."
     style.use("estimate", panel=said)
     assert said in answers.answer("It fell.", title="Sales").html
-    assert said in brief.brief([verdict()], EVENT, panel=said).html
+    assert said in brief.head([verdict()], EVENT, panel=said).html
 
 
 def drawn(caption="Caption.", **options):

@@ -375,7 +375,7 @@ LOGIN = {**MAIL, "user": "MAIL_USER", "password": "MAIL_PASSWORD"}
 
 def test_an_email_has_the_brief_and_the_line_as_its_subject(served, tmp_path):
     inbox, host = served()
-    brief = tmp_path / "00_executive_brief.pdf"
+    brief = tmp_path / "00_brief.pdf"
     brief.write_bytes(b"%PDF-1.7 brief")
     owned = {**FAILED, "owners": ["c@example.org", "a@example.org"]}
     assert send(owned, notice(email=PLAIN), brief=brief, MAIL_HOST=host) == []
@@ -390,7 +390,7 @@ def test_an_email_has_the_brief_and_the_line_as_its_subject(served, tmp_path):
     assert letter.get_body().get_content().replace("\r\n", "\n") == Outcome(**FAILED).letter
     (attached,) = letter.iter_attachments()
     assert (attached.get_filename(), attached.get_content()) == (
-        "00_executive_brief.pdf",
+        "00_brief.pdf",
         b"%PDF-1.7 brief",
     )
     assert socket.gethostname() not in letter["Message-ID"]

@@ -159,7 +159,7 @@ def test_claims_and_threats_are_those_of_the_event(reports):
     assert {row["statement"] for row in judged if row["claim"] == "B2"} == {
         "Stalls sell more in the Hall."
     }
-    brief = pdf_text(reports / "simulated/00_executive_brief.pdf")
+    brief = pdf_text(reports / "simulated/00_brief.pdf")
     assert "They grew all the same" in brief
     assert re.findall(r"\bC\d\d\b", brief) == []
     assert "No claim could be judged" in brief

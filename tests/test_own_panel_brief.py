@@ -33,7 +33,7 @@ def published(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def brief(published):
-    told = pages(published / "00_executive_brief.pdf")
+    told = pages(published / "00_brief.pdf")
     assert len(told) <= 2
     return " ".join(told)
 
@@ -52,7 +52,7 @@ def test_reports_on_the_panel_stand_beside_those_on_public_figures(published):
         "06_shift_public",
     }
     public |= {"09_households"}
-    assert names == on_panel | public | {"00_executive_brief", "annex"}
+    assert names == on_panel | public | {"00_brief", "annex"}
     stamps.assert_told_apart(published)
 
 

@@ -122,20 +122,24 @@ REAL = {
         ROWS.assign(unit=["per cent", "ratio", None]), "Effects."
     ),
     "reasons": lambda: blocks.reasons(ROWS.assign(reason="a part of -3 to 3 points since 2021-05")),
-    "brief": lambda: brief.brief(
-        [of("growth_positive", word=SUPPORTED), V2, of("C03", **BARE)], EVENT, failed="05, 06"
+    "brief": lambda: brief.head(
+        [of("growth_positive", word=SUPPORTED), V2, of("C08 record")], EVENT, failed="05, 06"
     ),
-    "brief of a panel": lambda: brief.brief([V2, PANEL], EVENT, panel="Panel mine.csv: 9 firms."),
-    "brief beside a market": lambda: brief.brief([MARKET, V2], EVENT),
-    "brief of a market": lambda: brief.brief([MARKET], EVENT),
-    "brief without verdicts": lambda: brief.brief([], EVENT),
-    "brief table": lambda: brief.brief_table(
+    "brief of a panel": lambda: brief.head([V2, PANEL], EVENT, panel="Panel mine.csv: 9 firms."),
+    "brief of a market": lambda: brief.head([MARKET], EVENT),
+    "brief without verdicts": lambda: brief.head([], EVENT),
+    "brief, an answer": lambda: brief.answers(
+        [V2.model_copy(update={"detail": "It takes 3 billion."})], EVENT, "growth_not_lower"
+    ),
+    "brief, an answer of a panel": lambda: brief.answers([V2, PANEL], EVENT, "growth_not_lower"),
+    "brief, no answer": lambda: brief.answers([MARKET], EVENT, "growth_not_lower"),
+    "brief, below": lambda: brief.below(
         MANY, EVENT, since="Since the release before nothing moved."
     ),
-    "brief table of a panel": lambda: brief.brief_table([V2, PANEL], EVENT),
-    "brief table aside": lambda: brief.brief_table([ASIDE, V2], EVENT),
-    "brief table of a market": lambda: brief.brief_table([MARKET], EVENT),
-    "brief table without verdicts": lambda: brief.brief_table([], EVENT),
+    "brief, below a panel": lambda: brief.below([V2, PANEL], EVENT),
+    "brief, below aside": lambda: brief.below([ASIDE, V2], EVENT),
+    "brief, below a market": lambda: brief.below([MARKET], EVENT),
+    "brief, below nothing": lambda: brief.below([], EVENT),
 }
 SIMULATED = {
     "simulated table": lambda: blocks.table(OWN, "T.", mark="kind"),

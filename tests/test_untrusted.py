@@ -344,7 +344,7 @@ def test_a_name_is_text_wherever_it_is_shown(evil):
     style.use("real", panel=evil)
     event = read_event(ON_RECORD).model_copy(update={"title": evil})
     shown += [
-        brief.brief([], event, failed=evil, panel=evil),
+        brief.head([], event, failed=evil, panel=evil),
         blocks.figure(plt.figure(), evil, alt=evil, title=evil, source=evil),
         blocks.say(evil, lead=evil),
         blocks.note(evil),

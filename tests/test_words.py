@@ -4,29 +4,23 @@ nothing.
 
 from pathlib import Path
 from types import SimpleNamespace
-from typing import get_args
 
 import numpy as np
 import pandas as pd
 import pytest
-from fewtreated.errors import DataError
 from pydantic import RootModel
 
-from analysis import data, yaml
+from analysis import yaml
 from analysis.estimands.design import Design
 from analysis.estimate import Estimate, refusal
-from analysis.event import read_event
 from analysis.evidence.verdicts import (
     CONTRADICTED,
     NOT_SHOWN,
     SUPPORTED,
     USABLE,
     WITH_BOUNDS,
-    Grade,
-    Tier,
 )
 from analysis.exhibits import style, words
-from analysis.exhibits.answers import Phrases, phrases
 
 pytestmark = pytest.mark.usefixtures("simulated_look")
 
@@ -221,49 +215,3 @@ def test_every_accepted_sentence_is_still_said():
 )
 def test_of_a_refused_result_nothing_is_said(say):
     assert say(REFUSED) == ""
-
-
-# The file of words
-
-
-@pytest.mark.parametrize(
-    ("line", "other", "why"),
-    [
-        ("  panel: panel", "  tower: panel", "key tiers.tower: Input should be 'facts'"),
-        ("  do not use:", "  use:", "key grades.use: Input should be ''"),
-        (
-            "  Supported:\n    moderate",
-            "  Certain:\n    moderate",
-            "key forms.Certain: Input should be 'Supported'",
-        ),
-        ('so: "{who}', 'thus: "{who}', "key so: Field required"),
-        (
-            "    denied: true\n",
-            "    denies: true\n",
-            "key sayings.growth_not_lower.denies: there is no such key",
-        ),
-    ],
-)
-def test_words_of_another_form_are_refused_with_their_key(tmp_path, line, other, why):
-    text = (data.DATA / "words.yml").read_text(encoding="utf-8")
-    assert text.count(line) == 1
-    file = tmp_path / "words.yml"
-    file.write_text(text.replace(line, other), encoding="utf-8")
-    with pytest.raises(DataError, match=why):
-        yaml.load(file, Phrases)
-
-
-def test_every_tier_grade_topic_and_headline_has_its_words():
-    said = phrases()
-    assert (said.tiers.keys(), said.grades.keys()) == ({*get_args(Tier)}, {*get_args(Grade)})
-    told = {*said.headline}.union(*said.topics.values())
-    assert (
-        told <= said.sayings.keys() <= told | read_event("amazon_2021").asked.keys()
-    )  # reports on a panel tell these
-
-
-def test_words_that_were_changed_are_refused_until_they_are_accepted(tmp_path):
-    (tmp_path / "datapackage.json").write_bytes((data.DATA / "datapackage.json").read_bytes())
-    (tmp_path / "words.yml").write_text("tiers: {}\n", encoding="utf-8")
-    with pytest.raises(DataError, match=r"words\.yml: its hash is sha256:.*, not the accepted"):
-        data.verified("words", root=tmp_path)

@@ -8,22 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from html import escape
 from typing import TYPE_CHECKING, Any, cast
 
 import pandas as pd
 from fewtreated.errors import NOT_ESTIMABLE
 
-from analysis import data, yaml
+from analysis import data
 from analysis.estimate import Estimate
-from analysis.evidence.verdicts import NOT_GRADED, NOT_TESTABLE, Grade, Level, Tier, Verdict, Word
+from analysis.evidence.claims import OURS
+from analysis.evidence.verdicts import NOT_GRADED, NOT_TESTABLE, Grade, Verdict
 from analysis.exhibits.blocks import Block, Label, box, note, table
 from analysis.exhibits.payload import Part, of_estimates
 from analysis.exhibits.style import LOOK, kind_of_numbers
 from analysis.numbers import MARKS, day, quantity, sentence_of, span, unmarked
 from analysis.simulated import condition
-from analysis.yaml import Written
 
 if TYPE_CHECKING:
     from analysis.event import Event
@@ -32,7 +31,15 @@ PILL = (
     "padding:0 .5em;border:1px solid"
     " currentColor;border-radius:.7em;font-weight:600;white-space:nowrap"
 )
-OURS = "Our question"  # by whom a reading is asked that nobody claimed, in readings.csv
+GRADED: dict[Grade, str] = {  # as stated on page 1 of a report
+    "": "",
+    "usable": "In tests on simulated markets the method was reliable.",
+    "usable with bounds": (
+        "In tests on simulated markets the method's range contained the true value; its midpoint"
+        " was off."
+    ),
+    "do not use": "In tests on simulated markets the method failed.",
+}
 DASHED = PILL.replace("solid", "dashed") + ";color:#6a3d9a"  # for a simulated market
 
 
@@ -54,6 +61,20 @@ def label(word: str, *, simulated: bool = False) -> str:
     return Label(
         f'<span class="word {name}" style="{DASHED if simulated else PILL}">{escape(shown)}</span>'
     )
+
+
+def answer_of(verdict: Verdict, event: Event) -> str:
+    """Return the event's sentence for a verdict, or else its statement and word.
+
+    What a panel or a simulated market says is called so.
+    """
+    said = event.sentence(verdict.name, verdict.word)
+    if not said:
+        said = f"{verdict.statement.partition('. ')[0].rstrip('.')}: {verdict.word.lower()}."
+    lead = verdict.apart
+    if not lead and verdict.tier == "panel":
+        lead = "This panel:"
+    return f"{lead} {said}".strip()
 
 
 def finding(verdict: Verdict) -> str:
@@ -255,7 +276,7 @@ def _method(grade: str) -> str:
     """Say how good the method of an answer is, with the reason if it is not graded."""
     if grade.startswith(NOT_GRADED):
         return f"The method is {grade}."
-    return phrases().grades[cast(Grade, grade)]
+    return GRADED[cast(Grade, grade)]
 
 
 def claim_and_reading(verdict: Verdict) -> str:
@@ -274,6 +295,18 @@ def claim_and_reading(verdict: Verdict) -> str:
         f"<strong>{who}, {day(said['date'])}{ours}:</strong> {escape(said['claim'])} {so}:"
         f" {statement}"
     )
+
+
+def believe(verdict: Verdict, choices: pd.DataFrame) -> Block:
+    """Hand on what a page of the release computes at values that its reader chooses.
+
+    Nothing is shown; `choices` are those of :func:`analysis.evidence.totals.choices`.
+    """
+    said = (
+        f"The claim: {verdict.statement} It is one reading of what {verdict.party} said. On all"
+        f" that is public, our verdict is {verdict.word}."
+    )
+    return Block("", "", (Part("believe", said, choices),))
 
 
 def of_judged(verdicts: Sequence[Verdict]) -> tuple[Part, ...]:
@@ -348,75 +381,35 @@ def verdict_table(verdicts: Sequence[Verdict], caption: str) -> Block:
     return replace(said, parts=of_judged(verdicts))
 
 
-def ledger(readings: pd.DataFrame, verdicts: Sequence[Verdict], caption: str) -> Block:
-    """Return the table of claims, with the verdict on each or the report that contains it.
+def scorecard(said: pd.DataFrame) -> pd.DataFrame:
+    """Return the table of who said what, and whether it holds.
 
-    The last column states what would change the verdict. `readings` come from
-    :func:`analysis.evidence.claims.readings`; `verdicts` are those of this report.
+    `said` is from :func:`analysis.evidence.claims.scored`. The speaker and the date are written
+    once, as are words that two readings share.
     """
-    words = {(verdict.claim, verdict.reading): label(verdict.word) for verdict in verdicts}
-    rows = readings.fillna({"reading": ""}).to_dict("records")
+    who = said["speaker"] + ", " + said["date"].map(day)
+    who = who.where(said["date"] != "", said["speaker"])
+    quoted = said["quoted"].where(said["quoted"] != said["quoted"].shift(), "")
+    spoken = quoted.where(quoted == "", quoted + " We read: ") + said["reads"]
+    left_out = said["omits"].where(said["omits"] == "", " Left out: " + said["omits"] + ".")
     columns = {
-        "Claim, as we read it": [f"{row['claimant']}: {row['statement']}" for row in rows],
-        "Verdict": [
-            words.get((row["claim_id"], row["reading"]), f"report {row['notebook'][:2]}")
-            for row in rows
-        ],
-        "What would change it": [row["change"] for row in rows],
+        "Who, when": who.where(who != who.shift(), ""),
+        "What was said": spoken + left_out,
+        "Verdict": said["word"].map(label),
+        "Why": said["why"],
+        "What would change it": said["change"].str.partition(". ")[0].str.rstrip(".") + ".",
     }
-    return table(
-        pd.DataFrame(columns, dtype=object), caption, source=_said(set(readings["claim_id"]))
-    )
+    return pd.DataFrame(columns, dtype=object)
+
+
+def said_in(said: pd.DataFrame) -> pd.DataFrame:
+    """Return the claims of a scorecard, with their sources.
+
+    `said` is from :func:`analysis.evidence.claims.scored`.
+    """
+    return _said({name.partition(" ")[0] for name in said["name"]})
 
 
 def _said(claims: set[str]) -> pd.DataFrame:
     """Return the rows on the given claims, with their sources."""
     return data.load("claims").query("claim_id in @claims")
-
-
-def sentence(verdict: Verdict, event: Event | None) -> str:
-    """Return the written sentence of an event for a verdict."""
-    return f"{verdict.statement.rstrip('.')}: {verdict.word.lower()}."
-
-
-# Phrases on file
-
-
-class Saying(Written):
-    """Wording of an affirmative answer to one question: who did what.
-
-    `did` is also used as the participle.
-    """
-
-    who: str
-    did: str
-    do: str
-    what: str
-    denied: bool = False
-    record: bool = False
-
-
-class Phrases(Written):
-    """Content of ``data/words.yml``, whose comments explain each table."""
-
-    tiers: dict[Tier, str]
-    grades: dict[Grade, str]
-    rule: str
-    sayings: dict[str, Saying]
-    so: str
-    forms: dict[Word, dict[Level, str]]
-    begins: dict[Word, str]
-    on_record: dict[Word, str]
-    topics: dict[str, tuple[str, ...]]
-    headline: tuple[str, ...]
-    rows: tuple[str, ...]
-
-
-@lru_cache(maxsize=1)
-def phrases() -> Phrases:
-    """Read the phrases from ``data/words.yml``.
-
-    Raises DataError if the file has changed since it was accepted.
-    """
-    data.verified("words")
-    return yaml.load(data.DATA / data.card("words")["path"], Phrases)

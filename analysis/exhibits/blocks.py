@@ -274,8 +274,9 @@ def figure(
         is.
     """
     drawing = getattr(drawing, "figure", drawing)
+    below = caption == CAPTION  # caption and title stand in the cell below
     if not isinstance(drawing, Figure):
-        if caption == CAPTION:
+        if below:
             return _refused(drawing)
         name = re.split(r"[,.:;(]", caption, maxsplit=1)[0].strip()
         return say(capitalised(sentence_of(drawing.reason)), lead=f"{name}: {NOT_ESTIMABLE}.")
@@ -292,8 +293,9 @@ def figure(
     alt = _titled(". ".join(filter(None, (title, alt))) or caption, shown)
     caption = _titled(caption, shown, labels)
     line = _sourced(source, shown)
-    framed(drawing, _titled(title, shown))
-    picture = to_svg(drawing, unescape(re.sub(r"<[^>]+>", "", line)), titled=caption == CAPTION)
+    if not below:
+        framed(drawing, _titled(title, shown))
+    picture = to_svg(drawing, unescape(re.sub(r"<[^>]+>", "", line)), titled=below)
     image = f'<img src="{picture}" alt="{escape(alt)}" style="width:100%">'
     marked = f"{MARKS[shown]} {escape(unmarked(caption))}"
     html = f'<figure class="exhibit">{image}<figcaption>{marked}{line}</figcaption></figure>'
@@ -301,9 +303,10 @@ def figure(
 
 
 def _refused(result: Estimate) -> Block:
-    """Return the line that stands in the place of an exhibit, with its reason."""
+    """Return the line that stands in the place of an exhibit and its caption, with its reason."""
     refused = f"{NOT_ESTIMABLE.capitalize()}."
-    return say(capitalised(sentence_of(result.reason)), lead=refused)
+    line = say(capitalised(sentence_of(result.reason)), lead=refused)
+    return replace(line, html=f"{line.html}<!--refused-->")
 
 
 def _open(exhibit: Block) -> Block:

@@ -1,14 +1,13 @@
-"""The brief: a one-page summary of a run's verdicts on an event.
+"""The brief: the answer of a run on one page.
 
-The headline and the sentences follow from verdicts, confidence and estimates by the rules in
-``data/words.yml``, so that none claims more than its verdict. Results for a simulated market are
-left out unless the run has no others, in which case the brief is about that market.
+Its sentences stand in the event's file, one for each word of a verdict, and the numbers are those
+that the reports hand on. Results for a simulated market are left out unless the run has no others,
+in which case the brief is about that market.
 """
 
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from itertools import chain
@@ -19,11 +18,9 @@ import pandas as pd
 from analysis import data
 from analysis.evidence import claims, listed
 from analysis.evidence.verdicts import (
-    CONTRADICTED,
     DECIDED,
     NOT_TESTABLE,
-    SUPPORTED,
-    WORDS,
+    Tier,
     Verdict,
     apart,
     best,
@@ -31,183 +28,35 @@ from analysis.evidence.verdicts import (
     unjudged,
 )
 from analysis.exhibits import words
-from analysis.exhibits.answers import OURS, by_whom, finding, label, phrases
+from analysis.exhibits.answers import answer_of, by_whom, finding, label
 from analysis.exhibits.blocks import NOTHING, Block, Label, box, figure, link, say, table
-from analysis.exhibits.charts import timeline
 from analysis.exhibits.curves import paths
 from analysis.exhibits.payload import BRIEF, SPOKEN, Part
 from analysis.exhibits.style import BESIDE, WIDTH
-from analysis.numbers import MARKS, points, spelled
+from analysis.numbers import MARKS, spelled
 from analysis.provenance import ANNEX
 
 if TYPE_CHECKING:
     from analysis.event import Event
 
-MOST = 5  # maximum number of rows in the table
-
-
-# Sentences
-
-
-def question(verdict: Verdict, event: Event) -> str:
-    """Return the event's question that a verdict answers, or else the verdict's name."""
-    by_reading = {" ".join(reading).strip(): name for name, reading in event.asked.items()}
-    return by_reading.get(verdict.name, verdict.name)
-
-
-def clause(verdict: Verdict, event: Event, who: str = "") -> tuple[str, str]:
-    """Return the beginning of a sentence about a verdict, and its main clause.
-
-    The beginning may be empty, and the clause contains no numbers. `who` is a pronoun that replaces
-    the subject.
-    """
-    saying = phrases().sayings[question(verdict, event)]
-    word = verdict.word
-    if saying.denied:
-        word = {SUPPORTED: CONTRADICTED, CONTRADICTED: SUPPORTED}.get(
-            word, word
-        )  # the saying is reversed
-    begins = phrases().begins | (phrases().on_record if saying.record else {})
-    if saying.record:
-        forms = {}
-    else:
-        forms = phrases().forms.get(word, {})
-    values = {
-        "own": event.origin_name,
-        "home": event.platforms[event.home],
-        "there": " and ".join(event.platforms[code] for code in event.destinations),
-        "margin": (
-            "nothing"
-            if verdict.margin is None
-            else points(verdict.margin).replace(" ", " percentage ")
-        ),
-        "when": f" in {verdict.window[:4]}" if re.match(r"\d{4} on ", verdict.window) else "",
-    }
-    parts = {name: getattr(saying, name).format(**values) for name in ("who", "did", "do", "what")}
-    form = forms.get(verdict.confidence, phrases().so)
-    return begins.get(word, ""), form.format(**parts | ({"who": who} if who else {}))
-
-
-def told(verdict: Verdict | None, event: Event) -> str:
-    """Return one verdict as a sentence, or an empty string if there is no verdict."""
-    if verdict is None:
-        return ""
-    text = words.capitalised(" ".join(filter(None, clause(verdict, event))))
-    if verdict.word == NOT_TESTABLE:
-        own = "This panel does not test"
-    else:
-        own = "This panel"
-    public = "Public evidence|We found no public figure that shows"
-    return f"{re.sub(public, own, text) if verdict.tier in ('panel', 'sim') else text}."
-
-
-def topic_sentence(verdicts: Sequence[Verdict], event: Event) -> str:
-    """Return the answers to the questions on one topic as a sentence.
-
-    Answers that begin in the same words are joined. Untestable questions are left out if another
-    question on the topic can be tested.
-    """
-    alike: dict[tuple[str, str], list[str]] = {}
-    for verdict in [one for one in verdicts if one.word != NOT_TESTABLE] or verdicts:
-        begins, text = clause(verdict, event)
-        decided = verdict.word in DECIDED  # with other words, number and confidence mean nothing
-        if decided:
-            sure = f"{verdict.confidence} confidence"
-        else:
-            sure = ""
-        if decided and verdict.low is not None:
-            numbers = finding_in_words(verdict)
-        else:
-            numbers = ""
-        if sure and verdict.tier not in ("facts", "listed"):
-            source = phrases().tiers[verdict.tier]
-        else:
-            source = ""
-        after = "; ".join(filter(None, (source, sure)))
-        alike.setdefault((begins, after), []).append(f"{text} ({numbers})" if numbers else text)
-    clauses = []
-    for (begins, after), texts in alike.items():
-        again = begins.rpartition(" ")[2]
-        but_last = f", {again} ".join(texts[:-1])
-        if begins:
-            whole = f" or {again} ".join(filter(None, [but_last, texts[-1]]))
-        else:
-            whole = "; ".join(texts)
-        clauses.append(f"{begins} {whole}".strip() + (f" ({after})" if after else ""))
-    return words.capitalised("; ".join(clauses).replace(") (", "; ")) + "."
-
-
-def by_topic(verdicts: Sequence[Verdict], event: Event) -> Iterator[tuple[str, str, str]]:
-    """Yield the name, page and sentences of each topic that has a verdict.
-
-    What the reports themselves say of their answers follows the sentence, or replaces it where all
-    of them do. If households or a panel take precedence, it includes what is said of public
-    figures.
-    """
-    answers = {question(verdict, event): verdict for verdict in best(verdicts)}
-    public = displaced_verdicts(verdicts)
-    for topic, names in phrases().topics.items():
-        if mine := [answers[name] for name in names if name in answers]:
-            every = [
-                other for verdict in mine for other in (*public.get(verdict.name, ()), verdict)
-            ]
-            detailed = [verdict for verdict in every if verdict.detail]
-            if all(verdict.detail for verdict in mine):
-                said = []
-            else:
-                said = [topic_sentence(mine, event)]
-            yield (
-                topic,
-                _page((detailed or mine)[0]),
-                " ".join([*said, *(verdict.detail for verdict in detailed)]),
-            )
-
-
-def tally(verdicts: Sequence[Verdict]) -> str:
-    """Count the statements by verdict, and our own questions apart.
-
-    Return an empty string if none is judged.
-
-    The counts are those of the words in the table and in the lines below it.
-    """
-    told = sorted(best(verdicts), key=lambda verdict: WORDS.index(verdict.word))
-    theirs = Counter(verdict.word.lower() for verdict in told if verdict.party != OURS)
-    ours = Counter(verdict.word.lower() for verdict in told if verdict.party == OURS)
-    found = words.listing(f"{spelled(count)} {word}" for word, count in theirs.items())
-    answered = words.listing(f"{spelled(count)} {word}" for word, count in ours.items())
-    if ours.total() == 1:
-        questions = "question"
-    else:
-        questions = "questions"
-    if found:
-        said = f"Of {spelled(theirs.total())} statements we find {found}."
-    else:
-        said = ""
-    if ours:
-        asked = f"Our own {questions}: {answered}."
-    else:
-        asked = ""
-    return " ".join(filter(None, (said, asked)))
+LABELLED = '<span class="word '  # the beginning of a label
+CLAIMS = "04_claims"  # the report that holds all verdicts
+OF_TIER: dict[Tier, str] = {
+    "facts": "public facts",
+    "listed": "listed firms",
+    "households": ("the trade group's claimed loss, assumed ranges and household purchases"),
+    "panel": "panel",
+    "sim": "simulated",
+}
 
 
 def headline(verdicts: Sequence[Verdict], event: Event) -> str:
-    """Return the headline, based on the verdicts from the best data."""
-    answers = {question(verdict, event): verdict for verdict in best(verdicts)}
+    """Return the event's headline: the sentences for the best verdicts on its questions."""
+    answers = {event.question(verdict.name): verdict for verdict in best(verdicts)}
     if not answers:
         return "No claim could be judged."
-    names = [name for name in phrases().headline if name in answers]
-    clauses = list[str]()
-    before = ""
-    for name in names or [name for name in phrases().sayings if name in answers][:1]:
-        who = phrases().sayings[name].who
-        clauses.append(
-            " ".join(filter(None, clause(answers[name], event, "they" if who == before else "")))
-        )
-        before = who
-    text = ". ".join(map(words.capitalised, clauses))
-    if text:
-        return f"{text}."
-    return "The verdicts on the claims are below."
+    told = [answer_of(answers[name], event) for name in event.headline if name in answers]
+    return " ".join(told) or "The verdicts on the claims are below."
 
 
 def finding_in_words(verdict: Verdict) -> str:
@@ -218,49 +67,96 @@ def finding_in_words(verdict: Verdict) -> str:
     return finding(verdict).removesuffix(MARKS[verdict.provenance]).replace("\n", " ").strip()
 
 
+def answered(
+    verdicts: Sequence[Verdict], event: Event, readings: Sequence[str]
+) -> Iterator[tuple[Verdict, str]]:
+    """Yield the verdicts on some readings, each with its sentence and its numbers.
+
+    What public figures say comes first where households or a panel take precedence. A sentence that
+    the headline says is not said again, and a reading that cannot be tested is left out beside
+    another.
+    """
+    public = displaced_verdicts(verdicts)
+    answers = {event.question(verdict.name): verdict for verdict in best(verdicts)}
+    mine = [answers[name] for name in readings if name in answers]
+    above = headline(verdicts, event)
+    for verdict in [one for one in mine if one.word != NOT_TESTABLE] or mine[:1]:
+        for each in (*public.get(verdict.name, ()), verdict):
+            said = answer_of(each, event)
+            if said in above:
+                said = ""
+            yield each, " ".join(filter(None, (said, _behind(each))))
+
+
+def _behind(verdict: Verdict) -> str:
+    """Return the numbers behind a verdict: what its report says of them, or its finding."""
+    if verdict.detail or verdict.low is None:
+        return verdict.detail
+    return f"{words.capitalised(finding_in_words(verdict))}, by {OF_TIER[verdict.tier]}."
+
+
 def _page(verdict: Verdict) -> str:
     return f"{verdict.report or verdict.notebook}.pdf"
+
+
+def _report(page: str) -> str:
+    """Return what a page is called in print."""
+    if re.match(r"\d\d_", page):
+        return f"Report {page[:2]}"
+    return "The report"
 
 
 # The page
 
 
-def brief(
-    verdicts: Sequence[Verdict],
-    event: Event,
-    *,
-    failed: str = "",
-    panel: str = "",
-    beside: Block = NOTHING,
-) -> Block:
-    """Return the headline and the answer, with one paragraph per topic.
+def head(verdicts: Sequence[Verdict], event: Event, *, failed: str = "", panel: str = "") -> Block:
+    """Return the headline, what happened, and what the run is.
 
-    Each topic is linked to its report. `failed` names the reports that failed in the run; `panel`
-    describes its panel and any doubts about it. Figures may be placed `beside` the answer. The
-    first parts contain the headline, sentences and verdicts as data.
+    `failed` names the reports that failed in the run; `panel` describes its panel and any doubts
+    about it. The first parts contain the headline and the verdicts as data.
     """
     above = headline(verdicts, event)
-    topics = [*by_topic(verdicts, event)]
-    paragraphs = [  # what the headline says is not said again
-        f"<strong>{link(topic, page)}.</strong>"
-        f" {escape(text.removeprefix(above.partition('. ')[2]).strip() or text)}"
-        for topic, page, text in topics
-    ]
     missing = failed and f"<strong>Missing, for they failed in this run:</strong> {escape(failed)}."
-    if best(verdicts):
-        silent = ""
-    else:
+    silent = ""
+    if not best(verdicts):
         silent = f"{escape(event.title)}: no report in this run judges any of its claims."
-    answer = box("answer", *paragraphs, *filter(None, (missing, escape(panel), silent)))
-    if beside.html:
-        answer = (
-            '<div class="beside"'
-            f' style="display:flex"><div>{answer}</div><div>{beside.html}</div></div>'
+    lines = [escape(event.background), missing, escape(panel), silent]
+    html = box("headline", f"<strong>{escape(above)}</strong>")
+    html += "".join(f"<p>{line}</p>" for line in lines if line)
+    said = Part("brief", above, pd.DataFrame(columns=[*BRIEF], dtype=object))
+    return Block(html, above, (said, _spoken(best(verdicts))))
+
+
+def answers(
+    verdicts: Sequence[Verdict], event: Event, *readings: str, figure: Block = NOTHING
+) -> Block:
+    """Return the answer to a question, with its verdicts, beside a figure if there is one.
+
+    `readings` are questions of the event, or names of readings such as ``"C08 record"``. If none of
+    them is judged, the answer says so.
+    """
+    told = [*answered(verdicts, event, readings)]
+    if not told:
+        return say("No report of this run judges a claim on this.")
+    page = _page(told[0][0])
+    said = " ".join(dict.fromkeys(text for _, text in told if text))
+    html = "".join(f"<p>{_word(verdict)} {escape(text)}</p>" for verdict, text in told)
+    html = html.removesuffix("</p>") + f" {link(_report(page), page)}.</p>"
+    if figure.html:
+        html = (
+            f'<div class="beside" style="display:flex"><div>{html}</div>'
+            f"<div>{figure.html}</div></div>"
         )
-    page = pd.DataFrame(topics, columns=[*BRIEF], dtype=object)
-    parts = (Part("brief", above, page), _spoken(best(verdicts)), *beside.parts)
-    lead = f"<p>{escape(' '.join(filter(None, (event.background, tally(verdicts)))))}</p>"
-    return Block(box("headline", f"<strong>{escape(above)}</strong>") + lead + answer, above, parts)
+    row = Part("brief", "", pd.DataFrame([[page, said]], columns=[*BRIEF], dtype=object))
+    return Block(html, said, (row, *figure.parts))
+
+
+def _word(verdict: Verdict) -> str:
+    """Format a verdict as a label with the confidence in it."""
+    shown = label(verdict.word, simulated=verdict.simulated)
+    if verdict.word in DECIDED:
+        return f"{shown} ({verdict.confidence} confidence)"
+    return shown
 
 
 def _spoken(verdicts: Sequence[Verdict]) -> Part:
@@ -274,117 +170,54 @@ def _spoken(verdicts: Sequence[Verdict]) -> Part:
     return Part("spoken", "", pd.DataFrame(rows, columns=[*SPOKEN], dtype=object))
 
 
-def brief_table(
+def below(
     verdicts: Sequence[Verdict],
     event: Event,
-    *,
+    *above: Block,
     since: str = "",
     changed: str = "",
     corrected: str = "",
 ) -> Block:
-    """Return the table of testable claims, with at most `MOST` rows, and the lines below it.
+    """Return what follows the answers: verdicts by a panel in a table, and lines in small type.
 
     The first lines say which parameters and data `changed` since the last commit, and what is
-    `corrected` of what earlier releases said. The last line lists changes `since` the previous
-    release.
-
-    The verdicts come from the best data (:func:`analysis.evidence.verdicts.best`). Results of an
-    unrepresentative panel on totals follow, without a verdict.
+    `corrected` of what earlier releases said. Then come results of an unrepresentative panel on
+    totals, without a verdict, the claims that are not judged, and how many verdicts of all the page
+    prints, here and `above`. The last line lists changes `since` the previous release.
     """
-    told = {"Not as committed.": changed, "Corrected:": corrected}
-    told = {lead: text for lead, text in told.items() if text}
-    if not verdicts:
-        none = say(
-            "No report of this run judges a claim: the event names none that these data could"
-            " bear on."
+    lines = {"Not as committed.": changed, "Corrected:": corrected}
+    lines |= {about: " ".join(texts) for about, texts in _aside(verdicts).items()}
+    if best(verdicts):
+        lines["Not judged in this run."] = " ".join(_unjudged(verdicts, event))
+    shown = [one for one in best(verdicts) if one.tier == "panel"]
+    if not best(verdicts) and all(verdict.simulated for verdict in verdicts):
+        shown = [one for by_name in apart(verdicts).values() for one in by_name.values()]
+    counted = ""
+    if best(verdicts):
+        counted = _counted(
+            "".join(one.html for one in above).count(LABELLED) + len(shown), best(verdicts)
         )
-        if told:
-            return none + _small(told)
-        return none
-    spoken = best(verdicts)
-    if not spoken and all(verdict.simulated for verdict in verdicts):
-        spoken = [verdict for by_name in apart(verdicts).values() for verdict in by_name.values()]
-    shown = _in_table(spoken, event)
-    lines = told | _below(verdicts, spoken, shown, event)
-    if not shown:
-        return _small(lines, since=since)
-    rule = f"{phrases().rule} Data and code: {link('annex', ANNEX)}."
-    return _claims_table(shown, displaced_verdicts(verdicts)) + _small(lines, rule, since)
+    rest = f"{counted} Data and code: {link('annex', ANNEX)}.".strip()
+    small = _small({lead: text for lead, text in lines.items() if text}, rest, since)
+    if shown:
+        return _claims_table(shown, displaced_verdicts(verdicts)) + small
+    return small
 
 
-def _in_table(spoken: Sequence[Verdict], event: Event) -> list[Verdict]:
-    """Return the verdicts in the table: the first of the testable ones, in their order."""
-    order = {name: row for row, name in enumerate(phrases().rows)}
-    rank = {verdict.name: order.get(question(verdict, event), len(order)) for verdict in spoken}
-    named = [one for one in spoken if one.word != NOT_TESTABLE or rank[one.name] < MOST]
-    first = sorted(named, key=lambda verdict: rank[verdict.name])[:MOST]
-    return [verdict for verdict in named if verdict in first]
-
-
-def _claims_table(shown: Sequence[Verdict], public: Mapping[str, Sequence[Verdict]]) -> Block:
-    """Return the table of claims that have a verdict in the brief."""
-    columns = {
-        "What was said": [_claim(verdict) for verdict in shown],
-        "Verdict, and why": [_word(verdict, public) for verdict in shown],
-        "What would change it": [
-            re.split(r":|\. ", verdict.change)[0].rstrip(".") + "." for verdict in shown
-        ],
+def _aside(verdicts: Sequence[Verdict]) -> dict[str, list[str]]:
+    """Return the results that a panel has for its own firms alone, by what restricts them."""
+    return {
+        about: [
+            f"{one.statement} {finding_in_words(one)}."
+            for one in by_name.values()
+            if not one.simulated
+        ]
+        for about, by_name in apart(verdicts).items()
     }
-    caption = "What was said, and what the evidence shows."
-    look = "real"
-    if shown[0].simulated:
-        caption = f"{caption} {shown[0].apart}".strip()
-        look = "simulated"
-    frame = pd.DataFrame(columns, dtype=object)  # text columns would lose the type of labels
-    source = "the reports that the first column leads to"
-    return table(frame, caption, source=source, provenance=look)
 
 
-def _small(lines: Mapping[str, str], rule: str = "", since: str = "") -> Block:
-    """Return lines in small type, each with its lead, then a rule, and what moved.
-
-    The rule is HTML.
-    """
-    led = [f"<strong>{escape(lead)}</strong> {escape(text)}" for lead, text in lines.items()]
-    small = box("small", *led, *filter(None, (rule, escape(since))))
-    return Block(small, " ".join([*chain(*lines.items()), since]).strip())
-
-
-def _claim(verdict: Verdict) -> Label:
-    return Label(link(verdict.statement.rstrip("."), _page(verdict)) + escape(by_whom(verdict)))
-
-
-def _numbers(verdict: Verdict, public: Mapping[str, Sequence[Verdict]]) -> str:
-    """Format a finding with its data, after that of public figures if it differs."""
-    every = (*public.get(verdict.name, ()), verdict)
-    found = {finding_in_words(one): phrases().tiers[one.tier] for one in every}
-    if any(one.found for one in every):
-        return ". ".join(found)
-    named = len(found) > 1 or verdict.tier in ("households", "panel")
-    return "; ".join(f"{text}, by {tier}" if named else text for text, tier in found.items())
-
-
-def _word(verdict: Verdict, public: Mapping[str, Sequence[Verdict]]) -> Label:
-    if verdict.word in DECIDED:
-        sure = f" Confidence: {verdict.confidence}."
-    else:
-        sure = ""
-    if verdict.found:
-        why = ""
-    else:
-        why = f" {verdict.why.partition('. ')[0].rstrip('.')}."
-    text = f"{words.capitalised(_numbers(verdict, public))}.{why}{sure}"
-    if verdict.word == NOT_TESTABLE:
-        text = verdict.meaning
-    return Label(f"{label(verdict.word, simulated=verdict.simulated)} {escape(text)}")
-
-
-def _below(
-    verdicts: Sequence[Verdict], spoken: Sequence[Verdict], shown: Sequence[Verdict], event: Event
-) -> dict[str, str]:
-    """Return the non-empty lines below the table, by lead."""
-    rest = [verdict for verdict in spoken if verdict not in shown]
-    public = displaced_verdicts(verdicts)
+def _unjudged(verdicts: Sequence[Verdict], event: Event) -> list[str]:
+    """Return the statements of the event that this run does not judge."""
     ledger = claims.readings(event=event).fillna({"reading": ""})
     names = (ledger["claim_id"] + " " + ledger["reading"]).str.strip()
     # Some claims lack a reading
@@ -392,49 +225,74 @@ def _below(
         data.load("claims").set_index("claim_id")["claim"].to_dict()
         | ledger.set_index(names)["statement"].to_dict()
     )
-    told = [one for one in rest if one.word in DECIDED or question(one, event) in phrases().rows]
-    told = [one for one in told if one.word != NOT_TESTABLE]
-    lines = {
-        **{
-            f"{one.statement.rstrip('.')}{by_whom(one)}:": [
-                f"{one.word}. {words.capitalised(_numbers(one, public))}."
-            ]
-            for one in told
-        },
-        "Not listed:": _counted([one for one in rest if one not in told]),
-        **{
-            about: [
-                f"{one.statement} {finding_in_words(one)}."
-                for one in by_name.values()
-                if not one.simulated
-            ]
-            for about, by_name in apart(verdicts).items()
-        },
-        "Not judged in this run.": (
-            [said[name] for name in unjudged(verdicts, event)] if best(verdicts) else []
-        ),
+    return [said[name] for name in unjudged(verdicts, event)]
+
+
+def _counted(printed: int, every: Sequence[Verdict]) -> str:
+    """Say how many verdicts the page prints, and where all are."""
+    where = next((_page(one) for one in every if _page(one).startswith(CLAIMS)), "")
+    if printed == 1:
+        page = "One verdict stands on this page"
+    else:
+        page = f"{words.capitalised(spelled(printed))} verdicts stand on this page"
+    if where:
+        return f"{page}; all {spelled(len(every))} are in {link('report 04', where)}."
+    return f"{page}."
+
+
+def _claims_table(shown: Sequence[Verdict], public: Mapping[str, Sequence[Verdict]]) -> Block:
+    """Return the table of claims that a panel judges."""
+    columns = {
+        "What was said": [_claim(verdict) for verdict in shown],
+        "Verdict, and why": [_why(verdict, public) for verdict in shown],
+        "What would change it": [
+            re.split(r":|\. ", verdict.change)[0].rstrip(".") + "." for verdict in shown
+        ],
     }
-    return {lead: " ".join(texts) for lead, texts in lines.items() if texts}
+    caption = "What was said, and what the panel shows."
+    look = "real"
+    if shown[0].simulated:
+        caption = f"What was said, and what is found. {shown[0].apart}"
+        look = "simulated"
+    frame = pd.DataFrame(columns, dtype=object)  # text columns would lose the type of labels
+    source = "the reports that the first column leads to"
+    return table(frame, caption, source=source, provenance=look)
 
 
-def _counted(verdicts: Sequence[Verdict]) -> list[str]:
-    """Count verdicts by word and report, as the one sentence of a line.
+def _claim(verdict: Verdict) -> Label:
+    return Label(link(verdict.statement.rstrip("."), _page(verdict)) + escape(by_whom(verdict)))
 
-    The line is empty if there is none.
+
+def _why(verdict: Verdict, public: Mapping[str, Sequence[Verdict]]) -> Label:
+    """Format a verdict with its finding, after that of public figures, and its reason."""
+    every = (*public.get(verdict.name, ()), verdict)
+    found = "; ".join(f"{finding_in_words(one)}, by {OF_TIER[one.tier]}" for one in every)
+    if verdict.simulated:
+        found = finding_in_words(verdict)
+    text = f"{words.capitalised(found)}. {verdict.why.partition('. ')[0].rstrip('.')}."
+    if verdict.word == NOT_TESTABLE:
+        text = verdict.meaning
+    return Label(f"{_word(verdict)} {escape(text)}")
+
+
+def _small(lines: Mapping[str, str], rest: str, since: str) -> Block:
+    """Return lines in small type, each with its lead, then the rest, and what moved.
+
+    The rest is HTML.
     """
-    clauses = []
-    for word in WORDS:
-        reports = Counter(sorted(_page(one)[:2] for one in verdicts if one.word == word))
-        where = words.listing(
-            f"{spelled(count)} in report {report}" for report, count in reports.items()
-        )
-        clauses += [f"{word}, {where}"] if where else []
-    if clauses:
-        return [f"{'; '.join(clauses)}."]
-    return []
+    led = [f"<strong>{escape(lead)}</strong> {escape(text)}" for lead, text in lines.items()]
+    small = box("small", *led, *filter(None, (rest, escape(since))))
+    return Block(small, " ".join([*chain(*lines.items()), since]).strip())
 
 
 # Figures
+
+
+def revenue(event: Event) -> Block:
+    """Return the small figure of listed sellers' revenue; it is empty for another event."""
+    if not event.on_record:
+        return NOTHING
+    return listed_revenue(event, listed.base_year() + 1, listed.base_year() + 3, small=True)
 
 
 def listed_revenue(event: Event, after: int, last: int, *, small: bool = False) -> Block:
@@ -446,7 +304,6 @@ def listed_revenue(event: Event, after: int, last: int, *, small: bool = False) 
     before = listed.base_year()
     closed = listed.closed_names()
     index = listed.indexed(before, before - 1, last)
-    _, series = listed.revenues()
     rows = index.set_axis(index.index + 0.5).rename_axis(index="middle", columns="term")
     drawing = paths(
         rows.reset_index().melt(id_vars="middle", value_name="estimate"),
@@ -469,25 +326,6 @@ def listed_revenue(event: Event, after: int, last: int, *, small: bool = False) 
         source=(
             "sellers’ accounts, mostly as summarised by data sites; report 03"
             if small
-            else pd.concat([one.sources for one in series.values()])
+            else listed.revenue_sources()
         ),
     )
-
-
-def pictures(event: Event, *, after: int, last: int) -> Block:
-    """Return figures showing listed sellers' revenue and the dates of closures.
-
-    Both are public only for the event on record; the block is empty for other events.
-    """
-    if not event.on_record:
-        return NOTHING
-    closures = claims.closure_timeline()
-    first, *others = closures["source_publisher"].value_counts().index
-    strip = figure(
-        timeline(closures, small=True),
-        "Dark: closures, or products gone. Grey: other events.",
-        alt=f"{'; '.join(closures['term'])}.",
-        title=f"Closures, or products seen gone from Amazon, in {closures['first'].iloc[0].year}",
-        source=f"{first} and {spelled(len(others))} others; report 01",
-    )
-    return listed_revenue(event, after, last, small=True) + strip

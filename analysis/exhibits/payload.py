@@ -37,9 +37,10 @@ FACTS = ("what", "name", "value", "vintage", "about")
 `what` is a parameter, a file, a source, a panel or a version. The `value` of a file or a panel is
 its digest; the value of a source is its address.
 """
-BRIEF = ("topic", "page", "sentence")
-"""Columns of the brief: each topic, the PDF with its details, and its sentences; the caption is the
-headline.
+BRIEF = ("page", "sentence")
+"""Columns of the brief: the PDF with the details of an answer, and its sentences.
+
+The caption of the first part is the headline.
 """
 SPOKEN = (
     "claim",
