@@ -591,6 +591,11 @@ def still_open(sample: Sample) -> str:
     return sample.still_open
 
 
+def caveats(study: Study) -> str:
+    """Describe a panel from a file, with doubts about it, on page 1; empty for a simulated market."""
+    return study.caveats
+
+
 def what_it_holds(study: Study) -> str:
     """Describe the panel of a report: its size, closures and gaps, and the changes made to it."""
     return " ".join([study.sentence, as_read(study.panel.dropped), study.line])
