@@ -64,7 +64,12 @@ def identity(verdict: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def verdicts(handed_on: list[Verdict] | None, job: Job) -> list[Verdict]:
-    """Return the verdicts that a notebook hands on, with the report's name in each."""
+    """Return the verdicts that a notebook hands on, with the report's name in each.
+
+    The brief, which only reads verdicts, hands on none.
+    """
+    if handed_on is None and job.is_brief:
+        return []
     if handed_on is None:
         raise ReportError(f"{job.name}: it hands on no verdicts; end it with `finish(...)`.")
     try:
