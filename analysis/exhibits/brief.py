@@ -236,7 +236,8 @@ def _counted(printed: int, every: Sequence[Verdict]) -> str:
     else:
         page = f"{words.capitalised(spelled(printed))} verdicts stand on this page"
     if where:
-        return f"{page}; all {spelled(len(every))} are in {link('report 04', where)}, with their rules."
+        every_one = f"all {spelled(len(every))} are in {link('report 04', where)}"
+        return f"{page}; {every_one}, with their rules."
     return f"{page}."
 
 
