@@ -36,7 +36,7 @@ check: $(READY) ## lint, format, types, sizes and habits within limits, and note
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/python benchmarks/size.py --check
-	@$(BIN)/nbstripout --keep-id --verify notebooks/*.ipynb notebooks/*/*.ipynb
+	@$(BIN)/nbstripout --keep-id --extra-keys cell.metadata.user_expressions --verify notebooks/*.ipynb notebooks/*/*.ipynb
 	@$(BIN)/market-impact check > /dev/null && echo "data: every file as declared"
 
 bench: $(READY) ## time the runner against the plain way, estimators against other libraries, and all estimands as a panel grows; a target missed by half is an error

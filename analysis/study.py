@@ -56,6 +56,7 @@ BY_PLACEBO = {  # terms of `smallest_effect`
     "fall, usual": "fall detected in four of five draws, by the interval in the reports",
     "size, usual": "false findings of the interval in the reports",
 }
+GROUPS = ("closed", "low exposure", "exposed")  # of firms; the last is all others
 QUANTILES = ("least", "quarter", "half", "three quarters", "most")
 
 
@@ -201,6 +202,12 @@ class Study:
         return {"Amazon": self.home, "Chinese": self.event.origin_name}
 
     @property
+    def period(self) -> str:
+        """Months of the window and of the year before that they are compared with."""
+        sample = self.design.sample(self.panel)
+        return f"{sample.window}, on {sample.year_ago}"
+
+    @property
     def aside(self) -> str:
         """Phrase that restricts a sentence to this panel.
 
@@ -221,6 +228,11 @@ class Study:
         has_rows = {"claims": None in event.claims.values(), "readings": bool(event.asked)}
         has_rows |= {"threats": None in event.threats.values() and not self.market}
         return [name for name in files if has_rows.get(name, True)]
+
+    @property
+    def threats(self) -> pd.DataFrame:
+        """Other events in the months of the closures."""
+        return claims.threat_register(self.event)
 
     @property
     def like(self) -> tuple[str, int]:
@@ -266,11 +278,13 @@ class Study:
         placebo : DataFrame, optional
             The last row, with `estimate`, `conf_low` and `conf_high`, should lie inside the margin.
         **details
-            `kind`, `window` and `n`: kind of interval, period, and sample size as text; `unit` if
-            not the reading's.
+            `n`, the sample size as text, and `unit`, if not the reading's. The kind of interval
+            and the period are those of the effect and the design.
         """
         if question not in self.event.asked:
             return None
+        if not effect.refused:
+            details = {"kind": _kind(effect), "window": self.period} | details
         sentence, share = self._known
         audited = grades.worst(*self.like)
         if effect.estimand in audited.index and not self.design.sample(self.panel).still_open:
@@ -394,6 +408,11 @@ class Study:
         ]
 
     @property
+    def sentence(self) -> str:
+        """One sentence on what the panel contains, with printed names."""
+        return panel_sentence(self.panel, self.words)
+
+    @property
     def paragraph(self) -> str:
         """Text on what the panel contains, its gaps and doubts, and the verdicts it supports."""
         return " ".join([panel_sentence(self.panel), *self.lines, self.speaks])
@@ -406,6 +425,77 @@ class Study:
         """
         population = f"The panel is {DECLARED.get(self.panel.population, self.panel.population)}."
         return " ".join([*self.lines, *([population] if self.file else [])])
+
+    def by_firm(self) -> pd.DataFrame:
+        """Tabulate what each firm sold a year before the window and in it, one row a firm.
+
+        Columns: `origin`, `category`, `brand_group`; `group` (one of `GROUPS`); `exposure`, per
+        cent of the category; `before` and `after`, mean monthly sales on the home platform, and
+        `before_away` and `after_away` on all others; and `growth` of `before`, per cent. Firms with
+        unknown sales on the home platform in either year are left out.
+        """
+        sample = self.design.sample(self.panel)
+        months = sample.after.stop - sample.after.start
+        before, after = sample.sums / months
+        rows = self.panel.firms[["origin", "category", "brand_group"]].assign(
+            group=np.select([sample.closed, sample.comparison], GROUPS[:2], GROUPS[2]),
+            exposure=100 * sample.exposure,
+            before=before[:, 0],
+            after=after[:, 0],
+            before_away=before[:, 1:].sum(axis=1),
+            after_away=after[:, 1:].sum(axis=1),
+        )
+        sold = rows["before"].where(rows["before"] > 0)
+        return rows.assign(growth=100 * (rows["after"] / sold - 1))[sample.observed(1)]
+
+    def by_month(self, group: pd.Series, *, platform: str = "") -> pd.DataFrame:
+        """Add up monthly sales by group of firms, for a graph.
+
+        Parameters
+        ----------
+        group : Series
+            Name of each firm's group, by firm; firms without one are left out.
+        platform : str
+            Code of the platform; the home platform by default.
+
+        Returns
+        -------
+        DataFrame
+            `month` (its first day), `group`, `sales`, and `index`, per cent of the group's mean in
+            the base months. Unknown sales count as none.
+        """
+        sample = self.design.sample(self.panel)
+        at = self.panel.platforms.index(platform or self.panel.platforms[0])
+        sales = pd.DataFrame(
+            np.nan_to_num(self.panel.sales[:, at]),
+            index=self.panel.firms.index,
+            columns=self.panel.months.to_timestamp().rename("month"),
+        )
+        sums = sales.groupby(group.reindex(sales.index).rename("group")).sum()
+        index = 100 * sums.div(sums.iloc[:, sample.base].mean(axis=1), axis=0)
+        rows = sums.stack().rename("sales").reset_index()
+        return rows.assign(index=index.stack().to_numpy())
+
+    def since_closure(self, *, reach: int = 12) -> pd.DataFrame:
+        """Return closed firms' sales by month since their own closure, for a graph.
+
+        Returns
+        -------
+        DataFrame
+            `firm`, `month` (from `-reach` to `reach`, as far as the panel goes) and `index`, sales
+            on the home platform in per cent of the firm's mean in the base months.
+        """
+        sample = self.design.sample(self.panel)
+        sales = sample.home
+        base = np.nanmean(sales[:, sample.base], axis=1)
+        firms = np.flatnonzero(sample.closed & (base > 0))
+        month = np.arange(sales.shape[1]) - sample.first[firms, np.newaxis]
+        wide = {
+            "firm": np.repeat(self.panel.firms.index[firms], sales.shape[1]),
+            "month": month.ravel().astype(int),
+            "index": (100 * sales[firms] / base[firms, np.newaxis]).ravel(),
+        }
+        return pd.DataFrame(wide).query("abs(month) <= @reach").reset_index(drop=True)
 
     def true(self) -> dict[str, float]:
         """Return the true values of all estimands in the design's window, by id.
@@ -420,6 +510,20 @@ class Study:
             "mechanical": self.truth.mechanical(*window),
         }  # nothing happened a year earlier
         return values | dict(self.truth.scalars(*window))
+
+
+def _kind(effect: Estimate) -> str:
+    """Return the kind of an effect's interval, in words.
+
+    A set consists of the limits of an interval and of an assumed part.
+    """
+    if np.isnan(effect.value).any():
+        errors = effect.interval.partition(", ")[2]
+        return (
+            f"bounds from {effect.level:.0%} limits, {errors}, and the common part, which is"
+            " assumed"
+        )
+    return f"{effect.level:.0%} {effect.interval}"
 
 
 def _listed(months: pd.Series) -> str:

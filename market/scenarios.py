@@ -17,7 +17,6 @@ import pandas as pd
 from fewtreated.errors import DesignError
 
 from analysis.estimate import Estimate
-from analysis.evidence import verdicts
 from analysis.numbers import span
 from market.executor import Workers, each
 from market.parameters import chosen, in_words, plausible
@@ -162,14 +161,6 @@ def by_accounts(
     return pd.DataFrame(
         rows, columns=["accounts", "tilt", "markets", "share", "E3g", "low", "high"]
     )
-
-
-def words(read: pd.DataFrame, margin: float) -> list[str]:
-    """Return the verdict on "not lower" for each row of :func:`by_accounts`."""
-    ends = zip(read["low"], read["high"], strict=True)
-    return [
-        verdicts.not_lower(None if np.isnan(low) else (low, high), margin) for low, high in ends
-    ]
 
 
 def summary(read: pd.DataFrame, accounts: float) -> dict[str, Estimate]:

@@ -8,6 +8,7 @@ short-lived brands.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ from analysis.data import load
 from analysis.evidence import households as real
 from analysis.evidence.households import AGAINST, BASELINE, CHINESE, OF, Households
 from analysis.grades import STILL_SOLD
+from analysis.numbers import percent_change
 from analysis.simulated import closures
 from market import simulate
 from market.parameters import FIRST_MONTH, MONTHS, in_words
@@ -68,7 +70,7 @@ class Simulated:
     true: dict[str, float]
 
 
-def draw(truth: Truth, titles: str) -> Simulated:
+def draw(truth: Truth, titles: str, *, lost: Sequence[float] = LOST) -> Simulated:
     """Draw the purchases that the buyers in the real tables would make in a simulated market.
 
     Each group of buyers makes as many titled purchases per month as the real group, from firms in
@@ -81,6 +83,8 @@ def draw(truth: Truth, titles: str) -> Simulated:
         purchases, which do not depend on `titles`.
     titles : str
         One of `TITLES`.
+    lost : sequence of float
+        Share of titles lost per month while their seller sells on, by class of origin.
     """
     check_choice("titles", titles, TITLES)
     rng = np.random.default_rng([truth.market.seed, EXPOSED])
@@ -97,7 +101,7 @@ def draw(truth: Truth, titles: str) -> Simulated:
         np.array(
             [np.bincount(cells, month, count) for month in volume.T]
         ).T  # float64[category x class, month]
-        for volume in (sales, sales * _titled(truth, classes, titles))
+        for volume in (sales, sales * _titled(truth, classes, titles, lost))
     )
     buyers = load("household_buyers").query("month in @MONTH").reset_index(drop=True)
     month = np.searchsorted(MONTH, buyers["month"])
@@ -171,23 +175,41 @@ def worst(audit: pd.DataFrame) -> pd.DataFrame:
 
 
 def by_market(audit: pd.DataFrame) -> pd.DataFrame:
-    """Tabulate coverage by kind of market, in per cent.
+    """List coverage by kind of market, if only products still sold keep their titles.
 
-    It is the coverage if only products still sold keep their titles.
+    Returns
+    -------
+    DataFrame
+        `term`, the estimand in words; `kind`, the closures in words; `estimate`, coverage in per
+        cent.
     """
     rows = audit[audit["titles"] == TITLES[1]]
-    share = (100 * rows["coverage"]).round(1)
-    wide = rows.assign(share=share).pivot(index="id", columns="preset", values="share")
     kinds = {preset: closures(preset, share=False) for preset in rows["preset"].unique()}
-    return (
-        wide.loc[[*LABELS], [*kinds]]
-        .rename(index=LABELS, columns=kinds)
-        .rename_axis("What")
-        .reset_index()
+    listed = pd.DataFrame(
+        {
+            "term": rows["id"].map(LABELS),
+            "kind": rows["preset"].map(kinds),
+            "estimate": 100 * rows["coverage"],
+        }
     )
+    order = rows["id"].map([*LABELS].index)
+    return listed.iloc[order.argsort(kind="stable")].reset_index(drop=True)
 
 
-def _titled(truth: Truth, classes: Ints, titles: str) -> Floats:
+def in_units(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return rows of :func:`replicate` in words, with per cent for log points.
+
+    Adds `term` and `unit` to `truth`, `estimate`, `low` and `high`.
+    """
+    name = rows["id"].str.removesuffix(BOUNDED)
+    numbers = ["truth", "estimate", "low", "high"]
+    in_logs = name.map(UNITS) == "log points"
+    shown = rows.assign(term=rows["id"].map(LABELS), unit=name.map(UNITS).mask(in_logs, "per cent"))
+    shown.loc[in_logs, numbers] = percent_change(rows.loc[in_logs, numbers])
+    return shown[["term", "unit", *numbers]].reset_index(drop=True)
+
+
+def _titled(truth: Truth, classes: Ints, titles: str, lost: Sequence[float]) -> Floats:
     """Return the share of each month's purchases that still have a title on the export date.
 
     The result is float64[firm, month].
@@ -197,7 +219,7 @@ def _titled(truth: Truth, classes: Ints, titles: str) -> Floats:
         return left
     age = np.array([(pd.Period(EXPORT, "M") - pd.Period(month, "M")).n for month in MONTH])
     sells_on = truth.course("W11").survivors[:, np.newaxis]
-    return np.asarray(left * sells_on * np.exp(-np.array(LOST)[classes][:, np.newaxis] * age))
+    return np.asarray(left * sells_on * np.exp(-np.array(lost)[classes][:, np.newaxis] * age))
 
 
 def _closed_sales(truth: Truth) -> Floats:

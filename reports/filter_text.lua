@@ -145,7 +145,10 @@ local function linked(inlines)
   for _, element in ipairs(inlines) do
     local text = element.t == "Str" and element.text or ""
     local before, address = text:match("^(.-)(https?://.-)[.,;:)]*$")
-    local number, rest = text:match("^(%d%d)([.,;:)]*)$")
+    local number, rest = text:match("^([%w_]+)([.,;:)]*)$") -- 05, panel_03 or methods_scenarios
+    if number and not (number:find("^%d%d$") or M.beside[number]) then
+      number = nil
+    end
     if address then
       local after = text:sub(#before + #address + 1)
       result:extend({ pandoc.Str(before), pandoc.Link(pandoc.Str(address), address), pandoc.Str(after) })

@@ -27,6 +27,7 @@ TEXTS = ("statement", "why", "change")
 NUMBERS = ("estimate", "conf_low", "conf_high")
 # parameters that change no number by themselves
 SET_BY_RUN = {"as_of", "verdict_file", "verdict_folder", "since", "changed", "corrected"}
+# verdict_file is in releases before 2026-12
 UNDER = ("code", "layout", "words", "versions")
 MOST = 12  # lines under one heading at most
 
@@ -113,13 +114,15 @@ class Cell:
 class Changes:
     """All changes from one release to another.
 
-    `compared` counts the numbers in both, `rounded` those that moved by less than the printed
-    digits show. `data`, `made_of` (by kind) and `causes` (by report) list what may have moved them.
+    `renamed` lists the reports that have a new name. `compared` counts the numbers in both,
+    `rounded` those that moved by less than the printed digits show. `data`, `made_of` (by kind) and
+    `causes` (by report) list what may have moved them.
     """
 
     since: str
     until: str
     reports: list[str]
+    renamed: list[str]
     words: list[Word]
     numbers: list[Number]
     compared: int
@@ -156,9 +159,14 @@ def between(old: Release, new: Release) -> Changes:
 def _between(old: Release, new: Release) -> Changes:
     was = _without_briefs(old)
     now = _without_briefs(new)
-    both = {name: (was[name], now[name]) for name in now if name in was}
-    words = [*_words(_judgements(old, both), _judgements(new, both))]
-    pairs = [(name, *pair) for name in both for pair in _estimate_pairs(old, new, name)]
+    names = former_names(was, now)
+    both = {name: (was[before[0]], now[name]) for name, before in names.items()}
+    words = [*_words(_judged_before(old, names), _judgements(new, both))]
+    pairs = [
+        (name, *pair)
+        for name, before in names.items()
+        for pair in _estimate_pairs(old, before, new, name)
+    ]
     moved = [_number(*each) for each in pairs if _values(each[1]) != _values(each[2])]
     numbers = [each for each in moved if each.old != each.new]
     files = unlike(old.manifest.inputs["data"], new.manifest.inputs["data"])
@@ -169,10 +177,12 @@ def _between(old: Release, new: Release) -> Changes:
     return Changes(
         since=old.folder.name,
         until=new.manifest.release,
-        reports=[
-            f"{name} is {'new' if name in now else 'gone'}"
-            for name in unlike(was, now)
-            if name not in both
+        reports=_come_or_gone(was, now, names),
+        renamed=[
+            f"{old_name} is now {name}"
+            for name, before in names.items()
+            for old_name in before
+            if old_name != name
         ],
         words=words,
         numbers=numbers,
@@ -192,6 +202,40 @@ def _without_briefs(release: Release) -> dict[str, Entry]:
     return {name: entry for name, entry in reports if schedule.number(name) != "00"}
 
 
+def former_names(was: Mapping[str, Entry], now: Mapping[str, Entry]) -> dict[str, list[str]]:
+    """Return, for each report in both releases, its names in the old one.
+
+    They are its own name, or those that its entry says it had. One report may follow several.
+    """
+    names = dict[str, list[str]]()
+    for name, entry in now.items():
+        before = [name] if name in was else [each for each in entry.formerly if each in was]
+        if before:
+            names[name] = before
+    return names
+
+
+def _come_or_gone(
+    was: Mapping[str, Entry], now: Mapping[str, Entry], names: Mapping[str, list[str]]
+) -> list[str]:
+    """Say which reports are new, and which are gone."""
+    gone = {*was} - {each for before in names.values() for each in before}
+    new = {*now} - {*names}
+    return [f"{name} is {'new' if name in new else 'gone'}" for name in sorted(gone | new)]
+
+
+def _judged_before(release: Release, names: Mapping[str, list[str]]) -> Verdicts:
+    """Return the verdicts of an old release, under the present names of their reports."""
+    verdicts = release.verdicts()
+    rows = [
+        {**row, "report": name}
+        for name, before in names.items()
+        for each in before
+        for row in verdicts[each]
+    ]
+    return {identity(row): row for row in rows}
+
+
 def _judgements(release: Release, reports: Iterable[str]) -> Verdicts:
     """Return the verdicts of reports."""
     verdicts = release.verdicts()
@@ -199,12 +243,20 @@ def _judgements(release: Release, reports: Iterable[str]) -> Verdicts:
 
 
 def _estimate_pairs(
-    old: Release, new: Release, report: str
+    old: Release, names: list[str], new: Release, report: str
 ) -> Iterator[tuple[Row | None, Row | None]]:
-    """Yield each estimate of a report before and after, with None where there is none."""
-    before = _estimates(old, report)
-    after = _estimates(new, report)
+    """Yield each estimate of a report before and after, with None where there is none.
+
+    In a report that had other `names` the tables may be others, so only what both have is compared.
+    """
+    renamed = names != [report]
+    before = dict[tuple[Any, ...], Row]()
+    for name in names:
+        before |= _estimates(old, name, by_table=not renamed)
+    after = _estimates(new, report, by_table=not renamed)
     for key in dict.fromkeys([*before, *after]):
+        if renamed and not (key in before and key in after):
+            continue
         yield before.get(key), after.get(key)
 
 
@@ -276,8 +328,8 @@ def _words(old: Verdicts, new: Verdicts) -> Iterator[Word]:
             yield Word(key[0], name_of(verdict), market, aside, statement, pairs)
 
 
-def _estimates(release: Release, report: str) -> dict[tuple[Any, ...], Row]:
-    """Return a report's estimates by key.
+def _estimates(release: Release, report: str, *, by_table: bool) -> dict[tuple[Any, ...], Row]:
+    """Return a report's estimates by key, with the number of their table or without.
 
     A claim is keyed by its name, since its wording may change.
     """
@@ -291,7 +343,8 @@ def _estimates(release: Release, report: str) -> dict[tuple[Any, ...], Row]:
             label = row["label"].partition(":")[0]
         else:
             label = row["label"]
-        key = (row["table"], row["estimand"], label, row["unit"], row["window"], row["comparison"])
+        table = row["table"] if by_table else ""
+        key = (table, row["estimand"], label, row["unit"], row["window"], row["comparison"])
         rows[*key, seen[key]] = row
         seen[key] += 1
     return rows
@@ -418,7 +471,8 @@ def headed_lines(changes: Changes) -> list[tuple[str, list[str]]]:
         for name, of in changes.causes.items()
     ]
     cells = [cell.said for cell in changes.data]
-    parts += [("Reports", changes.reports), ("What may have moved them", causes), ("Data", cells)]
+    parts += [("Renamed", changes.renamed), ("Reports", changes.reports)]
+    parts += [("What may have moved them", causes), ("Data", cells)]
     parts += [(name.capitalize(), lines) for name, lines in changes.made_of.items()]
     return [(heading, first(lines, MOST)) for heading, lines in parts if lines]
 
@@ -441,6 +495,8 @@ def summary_line(changes: Changes) -> str:
         clauses.append(f"{_count(len(numbers), 'number')} moved")
     if known := [abs(number.errors) for number in numbers if number.errors is not None]:
         clauses[-1] += f", by at most {_errors(max(known))} where known"
+    if changes.renamed:
+        clauses.append(f"{_count(len(changes.renamed), 'report')} renamed")
     if changes.reports:
         clauses.append(f"{_count(len(changes.reports), 'report')} came or went")
     return f"Since the release of {changes.since}: {'; '.join(clauses) or 'nothing moved'}."

@@ -173,6 +173,8 @@ class Kernels:
         from nbclient.exceptions import CellTimeoutError, DeadKernelError
         from papermill.exceptions import PapermillExecutionError
 
+        from runner import engine
+
         # papermill warns about parameters that it cannot parse, and logs the exceptions that it
         # raises
         logging.getLogger("papermill").setLevel(logging.CRITICAL)
@@ -184,6 +186,7 @@ class Kernels:
         options: dict[str, Any] = {
             "parameters": dict(values),
             "kernel_name": "python3",
+            "engine_name": engine.NAME,
             "progress_bar": False,
             "start_timeout": math.ceil(timeout),  # nbclient takes whole seconds
             "shutdown_kernel": "immediate",

@@ -23,6 +23,7 @@ from runner import (
     committed,
     corrections,
     diff,
+    document,
     pdf,
     publish,
     release,
@@ -40,7 +41,7 @@ from runner.schedule import Job
 def make(run: Run, jobs: list[Job], read: Verdicts | None = None) -> None:
     """Carry over the unchanged jobs, and make the others in parallel.
 
-    `read` contains the verdicts that the brief reads.
+    `read` contains the verdicts that the jobs read, if they read any.
     """
     verdicts = [*chain(*(read or {}).values())]
     makes = []
@@ -55,25 +56,27 @@ def make(run: Run, jobs: list[Job], read: Verdicts | None = None) -> None:
         run.kernels.each(makes, run.request.workers or os.cpu_count() or 1)
 
 
-def make_brief(run: Run, brief: Job) -> None:
-    """Make the brief from the available verdicts, listing the failed reports in it."""
-    inputs = [job for job in run.jobs if not job.is_brief]
-    failed = [job.name for job in inputs if job.name in run.failures]
+def make_reader(run: Run, job: Job) -> None:
+    """Make a report that reads the verdicts of the others, listing those that failed."""
+    inputs = [each for each in run.jobs if each.turn < job.turn]
+    failed = [each.name for each in inputs if each.name in run.failures]
     read = {
-        job.name: run.verdicts[job.name]
-        for job in inputs
-        if job.name in run.verdicts and not job.sweep
+        each.name: run.verdicts[each.name]
+        for each in inputs
+        if each.name in run.verdicts and not each.sweep
     }
     if failed and not any(read.values()):
         why = f"there are no verdicts without {', '.join(failed)}"
-        run.states[brief.name] = State(state="not run", why=why)
+        run.states[job.name] = State(state="not run", why=why)
         return
     old = [f"{name} (it stands as of {run.entries[name].as_of})" for name in run.stale]
     more = {"failed": ", ".join([*failed, *old]), "panel": run.panel_is}
-    brief = _with(brief, {name: text for name, text in more.items() if text})
-    brief = _with_known(brief, changed=committed.sentence(run.uncommitted))
-    write_brief_input(run, read)
-    make(run, [_with_news(run, brief, read)], read)
+    job = _with_known(job, **{name: text for name, text in more.items() if text})
+    job = _with_known(job, changed=committed.sentence(run.uncommitted))
+    write_verdicts_read(run, job, read)
+    if job.is_brief:
+        job = _with_news(run, job, read)
+    make(run, [job], read)
 
 
 def _with_news(run: Run, brief: Job, read: Verdicts) -> Job:
@@ -103,11 +106,15 @@ def _with_known(job: Job, **given: str) -> Job:
     return _with(job, {name: text for name, text in given.items() if name in job.parameters})
 
 
-def write_brief_input(run: Run, read: Verdicts) -> None:
-    """Write the verdicts for the brief to read."""
-    folder = run.stage / "verdicts"
-    folder.mkdir()
+def write_verdicts_read(run: Run, job: Job, read: Verdicts) -> None:
+    """Write the verdicts that a report reads."""
+    folder = _folder_read(run, job)
+    folder.mkdir(parents=True)
     write_verdicts(folder, read)
+
+
+def _folder_read(run: Run, job: Job) -> Path:
+    return run.stage / "verdicts" / job.name
 
 
 def _make(run: Run, job: Job, print_: str, why: str, read: list[Verdict]) -> None:
@@ -118,18 +125,19 @@ def _make(run: Run, job: Job, print_: str, why: str, read: list[Verdict]) -> Non
     notebook.parent.mkdir(parents=True)
     try:
         verdicts, files = _executed(run, job, notebook, read)
-    except (ReportError, pdf.PdfError, OSError) as error:
+    except (ReportError, document.SentenceError, pdf.PdfError, OSError) as error:
         failure = run.failures[job.name] = report_error(job.name, error)
         refused = failure.code == Exit.REFUSED
         run.states[job.name] = State(state="refused" if refused else "failed")
         return
     seconds = round(time.monotonic() - began, 1)
     run.entries[job.name] = Entry(
-        notebook=job.notebook.name,
+        notebook=job.notebook_name,
         fingerprint=print_,
         commit=commit_of_inputs(),
         seconds=seconds,
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
+        formerly=[*job.plan.formerly],
         made=sorted(file.relative_to(folder).as_posix() for file in files),
         **publish.about(job),
     )
@@ -145,13 +153,14 @@ def _executed(
     from runner import exports
 
     page = notebook.with_suffix(".pdf")
-    if job.is_brief:
-        written = run.stage / "verdicts"
-    else:
-        written = run.stage / job.name / "verdicts.json"
-    run.kernels.execute(job, {**job.parameters, job.verdicts_parameter: str(written)}, notebook)
-    publish.make_reproducible(notebook, job, str(written))
-    verdicts = [] if job.is_brief else publish.verdicts(written, job)
+    values = dict(job.parameters)
+    places = {}
+    if job.reads_verdicts:
+        places = {"verdict_folder": str(_folder_read(run, job))}
+    run.kernels.execute(job, values | places, notebook)
+    publish.make_reproducible(notebook, job, places)
+    judged = document.assemble_file(notebook, strict=not schedule.varies(job))
+    verdicts = publish.verdicts(judged, job)
     pdf.render(
         notebook,
         page,
@@ -193,9 +202,9 @@ def again(
     jobs = as_made(root, standing)
     job = jobs[name]
     read = None
-    if job.is_brief:
+    if job.reads_verdicts:
         verdicts = standing.verdicts()
-        inputs = [each for each in jobs.values() if each is not job and not each.sweep]
+        inputs = [each for each in jobs.values() if each.turn < job.turn and not each.sweep]
         read = {each.name: verdicts[each.name] for each in inputs}
     common = {**publish.inputs(root), "beside": schedule.beside(jobs.values())}
     if publish.fingerprint(job, common, read) != entry.fingerprint:  # as in a draft
@@ -212,7 +221,7 @@ def again(
         run = Run(root, request, stage, stage, sockets, [*jobs.values()], common)
         run.panel_is = standing.manifest.panel_is
         if read is not None:
-            write_brief_input(run, read)
+            write_verdicts_read(run, job, read)
         make(run, [job], read)
         if name in run.failures:
             raise run.failures[name]

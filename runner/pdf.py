@@ -23,6 +23,7 @@ from fewtreated.errors import DesignError
 from analysis.exhibits.fonts import FONTS, printable
 from analysis.exhibits.fonts import LAYOUT as SOURCES
 from analysis.numbers import MARKED
+from runner.document import COUNTS, printed
 from runner.inputs import INPUTS
 
 AUTHOR = "market-impact-notebooks"
@@ -57,8 +58,11 @@ def marks(notebook: Path) -> Counter[str]:
     An exhibit has one mark for all its numbers. The marks of sentences are not printed; their plain
     text contains them.
     """
+    content = json.loads(notebook.read_bytes())
     counts: Counter[str] = Counter()
-    for cell in cells(notebook):
+    for mark, count in content["metadata"].get(COUNTS, {}).items():
+        counts[KINDS[mark]] += count
+    for cell in content["cells"]:
         if HIDDEN & set(cell["metadata"].get("tags", [])):
             continue
         for data in shown(cell):
@@ -132,7 +136,10 @@ def render(
         (folder / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
         shutil.copy(SOURCES / "template.typ", folder)
         main = folder / "main.typ"
-        main.write_text(_typst_source(notebook.resolve(), folder), encoding="utf-8")
+        page = folder / "page.ipynb"
+        exhibits = printed(json.loads(notebook.read_bytes()))
+        page.write_text(json.dumps(exhibits, ensure_ascii=False), encoding="utf-8")
+        main.write_text(_typst_source(page, notebook, folder), encoding="utf-8")
         finished = folder / "finished.pdf"
         finished.write_bytes(_compiled(main, notebook, moment))
         os.replace(finished, pdf)
@@ -145,14 +152,14 @@ def pandoc() -> Path:
     return Path(pypandoc.__file__).parent / "files" / "pandoc"
 
 
-def _typst_source(notebook: Path, folder: Path) -> str:
-    """Convert a notebook to typst source.
+def _typst_source(page: Path, notebook: Path, folder: Path) -> str:
+    """Convert what is printed of a notebook to typst source.
 
     Pandoc runs in `folder`, where its filter writes the figures and the title.
     """
     command = [
         str(pandoc()),
-        str(notebook),
+        str(page),
         f"--from={READER}",
         "--ipynb-output=all",
         "--to=typst",
@@ -160,7 +167,7 @@ def _typst_source(notebook: Path, folder: Path) -> str:
         "--fail-if-warnings",
         f"--lua-filter={SOURCES / 'filter.lua'}",
         f"--data-dir={folder}",
-        f"--resource-path={notebook.parent}",
+        f"--resource-path={notebook.resolve().parent}",
     ]
     done = subprocess.run(command, cwd=folder, capture_output=True, encoding="utf-8", check=False)
     if done.returncode != 0:

@@ -63,15 +63,15 @@ def identity(verdict: Mapping[str, Any]) -> tuple[str, ...]:
 # What an executed notebook leaves behind
 
 
-def verdicts(file: Path, job: Job) -> list[Verdict]:
-    """Read the verdicts that a notebook wrote, and add the report's name to each."""
+def verdicts(handed_on: list[Verdict] | None, job: Job) -> list[Verdict]:
+    """Return the verdicts that a notebook hands on, with the report's name in each."""
+    if handed_on is None:
+        raise ReportError(f"{job.name}: it hands on no verdicts; end it with `finish(...)`.")
     try:
-        rows = json.loads(file.read_bytes())
-        json.dumps(rows, allow_nan=False)
-        return [{**item, "report": job.name} for item in rows]
-    except (OSError, ValueError, TypeError) as error:
-        do = "its last cell must write a JSON list of objects to `verdict_file`"
-        raise ReportError(f"{job.name}: its verdicts cannot be read ({error}); {do}.") from None
+        json.dumps(handed_on, allow_nan=False)
+    except ValueError as error:
+        raise ReportError(f"{job.name}: its verdicts cannot be read ({error}).") from None
+    return [{**each, "report": job.name} for each in handed_on]
 
 
 def footer(notebook: Path, verdicts: list[Verdict], job: Job) -> str:
@@ -90,19 +90,18 @@ def footer(notebook: Path, verdicts: list[Verdict], job: Job) -> str:
     ReportError
         If a verdict is not marked as real, an estimate or simulated, or if real and simulated
         figures mix: a verdict is about a different market from the report, or the report has
-        numbers marked as simulated though it is real, or the reverse. The brief also reads
-        simulated verdicts, but shows none of them.
+        numbers marked as simulated though it is real, or the reverse. A report that reads the
+        verdicts of others shows none of the simulated ones.
     """
     seen = {verdict.get("provenance") for verdict in verdicts}
     counts = marks(notebook)
     if unknown := seen - {"real", "estimate", "simulated"}:
         found = f"the provenance of a verdict is {', '.join(sorted(map(repr, unknown)))}"
         raise ReportError(
-            f"{job.name}: {found}; it must be real, estimate or simulated: use"
-            " `verdicts.write_verdicts`."
+            f"{job.name}: {found}; it must be real, estimate or simulated: use `judge`."
         )
     wrong = []
-    if job.market or not job.is_brief:
+    if job.market or not job.reads_verdicts:
         others = {verdict.get("market", "") for verdict in verdicts} - {job.market}
         wrong += [f"verdicts are about {name or 'the real market'}" for name in sorted(others)]
     mark = "estimated" if job.market else "simulated"
@@ -124,12 +123,12 @@ def footer(notebook: Path, verdicts: list[Verdict], job: Job) -> str:
     return "Real figures"
 
 
-def make_reproducible(file: Path, job: Job, staged: str) -> None:
+def make_reproducible(file: Path, job: Job, staged: Mapping[str, str]) -> None:
     """Rewrite an executed notebook so that the same inputs give the same bytes.
 
-    Drop times and the metadata of papermill, replace random ids by cell numbers, the temporary path
-    of verdicts by the default of the parameter, so that the notebook can be run again by hand, and
-    the paths of the user's own files by their names. An error that papermill ignores, such as
+    Drop times and the metadata of papermill, replace random ids by cell numbers, the `staged` paths
+    of this run by the values of their parameters, so that the notebook can be run again by hand,
+    and the paths of the user's own files by their names. An error that papermill ignores, such as
     ``SystemExit``, raises a `ReportError`.
     """
     notebook = json.loads(file.read_bytes())
@@ -145,7 +144,8 @@ def make_reproducible(file: Path, job: Job, staged: str) -> None:
                     f"{job.name}: a cell ended with {output['ename']} {output['evalue']}".rstrip()
                 )
     text = json.dumps(notebook, ensure_ascii=False, indent=1) + "\n"
-    names = {staged: str(job.parameters[job.verdicts_parameter]), **_by_name(job)}
+    names = {path: str(job.parameters[name]) for name, path in staged.items()}
+    names |= _by_name(job)
     file.write_text(replaced(text, names), encoding="utf-8")
 
 
@@ -213,15 +213,18 @@ def replaced(text: str, names: Mapping[str, str]) -> str:
 def open_with_answer(file: Path) -> None:
     """Fold an executed notebook's code, and repeat its answer below the title.
 
-    The answer is the output of the first cell tagged ``answer`` that has any.
+    The answer is the text or output of the first cell tagged ``answer`` that has any.
     """
     notebook = json.loads(file.read_bytes())
     answers = list[str]()
     for cell in notebook["cells"]:
+        tagged = "answer" in cell["metadata"].get("tags", [])
         if cell["cell_type"] == "code":
             cell["metadata"]["jupyter"] = {"source_hidden": True}
-            if "answer" in cell["metadata"].get("tags", []):
+            if tagged:
                 answers += ["".join(data.get("text/html", "")) for data in shown(cell)]
+        elif tagged and cell is not notebook["cells"][0]:
+            answers.append("".join(cell["source"]))
     if answer := next(filter(None, answers), ""):
         named = {}
         if "id" in notebook["cells"][0]:

@@ -64,7 +64,7 @@ def _in_order(reports: dict[str, Any]) -> dict[str, Any]:
 class Entry(BaseModel):
     """Manifest entry for one report."""
 
-    notebook: Annotated[str, Field(pattern=r"^[\w-]+\.ipynb$")]
+    notebook: Annotated[str, Field(pattern=r"^([\w-]+/)?[\w-]+\.ipynb$")]  # in notebooks/
     notebook_sha256: str  # of its cells: see `publish.digest`
     parameters: Annotated[
         dict[str, Any], AfterValidator(lambda of: date.fromisoformat(str(of.get("as_of"))) and of)
@@ -77,6 +77,7 @@ class Entry(BaseModel):
     finished: Annotated[str, AfterValidator(lambda at: datetime.fromisoformat(at) and at)]
     made: list[str]  # its files in the release
     stale: str = ""  # why it was not made again in its turn, if it was not
+    formerly: list[str] = []  # names that it had in earlier releases
 
     @property
     def as_of(self) -> str:

@@ -25,7 +25,7 @@ from runner import (
 )
 from runner.assemble import publish_run
 from runner.kernels import interruptible
-from runner.make import make, make_brief
+from runner.make import make, make_reader
 from runner.progress import COMMIT, Run, report_error
 from runner.release import DRAFT, Release
 from runner.request import Request, planned
@@ -111,7 +111,7 @@ def _standing(out: Path, as_of: str) -> tuple[Release | None, str]:
 def _due(
     jobs: list[Job], standing: Release, due: Callable[[Job, Release], str]
 ) -> Mapping[str, str]:
-    """Return why reports are due, by name; the brief, which reads the others, is with any."""
+    """Return why reports are due, by name; those that read the others are with any."""
     whys = {}
     for job in jobs:
         why = "new"
@@ -120,13 +120,13 @@ def _due(
         if why:
             whys[job.name] = why
     if whys:
-        whys |= {job.name: "reads the others" for job in jobs if job.is_brief}
+        whys |= {job.name: "reads the others" for job in jobs if job.reads_verdicts}
     return whys
 
 
 def _sources(root: Path, jobs: Iterable[Job]) -> Sources:
     """Hash all inputs of the given reports, by part and file."""
-    notebooks = {job.notebook.name: publish.digest(job.notebook) for job in jobs}
+    notebooks = {job.notebook_name: publish.digest(job.notebook) for job in jobs}
     files = {name: digest for job in jobs for name, digest in publish.input_hashes(job).items()}
     return {**publish.inputs(root), "notebooks": notebooks, "files": files}
 
@@ -139,15 +139,15 @@ def _common(sources: Sources, jobs: list[Job]) -> Sources:
 
 
 def _made(run: Run, before: Sources, *, carry_failed: bool) -> str:
-    """Make the reports of a run, the brief last, and publish them.
+    """Make the reports of a run, each after those whose verdicts it reads, and publish them.
 
     Return the name of their folder, or nothing if it could not be written.
     """
-    make(run, [job for job in run.jobs if not job.is_brief])
+    make(run, [job for job in run.jobs if not job.reads_verdicts])
     if carry_failed:
         run.carry_failed()
-    for brief in (job for job in run.jobs if job.is_brief):
-        make_brief(run, brief)
+    for reader in (job for job in run.jobs if job.reads_verdicts):
+        make_reader(run, reader)
     if run.held and run.made:
         run.failures[COMMIT] = ReportError(run.held, Exit.REFUSED)
     if run.made or run.failures:
@@ -207,7 +207,7 @@ def _not_due(standing: Release, as_of: str, warnings: list[Said]) -> Outcome:
 def _would(run: Run) -> Outcome:
     """Return the outcome of a dry run: what would be made, and why."""
     states = {}
-    for job in (job for job in run.jobs if not job.is_brief):
+    for job in (job for job in run.jobs if not job.reads_verdicts):
         why = run.why(job, publish.fingerprint(job, run.common))
         states[job.name] = State(state="to make" if why else "unchanged", why=why)
     notes = []

@@ -25,15 +25,18 @@ from analysis.yaml import OneOrMore, Text, Written, is_like
 SIMULATED = (  # prefix in the names of reports with simulated numbers: their folder in a release
     "simulated/"
 )
-PANEL = "panel__"  # prefix for reports on a panel of the user's own
+PANEL = "panel_"  # prefix in the names of reports on a panel, simulated or the user's own
+METHODS = "methods"  # the same for reports on methods
 # parameters that the runner sets, each with its command-line option
 OPTIONS = {
     "as_of": "--as-of",
-    "verdict_file": "--out",
     "verdict_folder": "--out",
     "panel_path": "--panel",
     "panel_map": "--map",
 }
+
+TOLD = ("failed", "panel", "since", "changed", "corrected")  # what the runner tells the brief
+AGED = "stale_after_days"
 
 CADENCES = {
     "daily": "0 0 * * *",
@@ -132,6 +135,7 @@ class Plan(Written):
     memory: Annotated[int, Field(ge=1024)] | None = None  # megabytes of address space
     retries: Annotated[int, Field(ge=0, le=9)] = 0
     pause: Annotated[float, Field(ge=0, le=3600)] = 60.0  # seconds
+    formerly: Annotated[tuple[Text, ...], OneOrMore] = ()  # names in earlier releases
 
 
 class Report(Plan):
@@ -144,10 +148,13 @@ class Report(Plan):
     name: Annotated[
         str,
         is_like(
-            "a name such as 05_growth or simulated/05_growth", r"(simulated/)?(?!\w*__)\d\d_\w+"
+            "a name such as 02_growth or simulated/panel_03_growth",
+            rf"(simulated/)?(?!\w*__)(\d\d|{PANEL}\d\d|{METHODS})_\w+",
         ),
     ]
-    notebook: Annotated[str, is_like("a notebook such as 05_growth.ipynb", r"\w+\.ipynb")]
+    notebook: Annotated[
+        str, is_like("a notebook such as panel/03_growth.ipynb", r"(\w+/)?\w+\.ipynb")
+    ]
     parameters: dict[Text, Values] = {}
 
 
@@ -253,37 +260,51 @@ class Job:
 
     @property
     def called(self) -> set[str]:
-        """Names that select the report: its own name, its number and its sweep."""
+        """Names that select the report: its own name, its short one and its sweep."""
         return {self.name, number(self.name), self.sweep or self.name}
 
     @property
     def is_brief(self) -> bool:
-        """Whether the report is the brief.
-
-        The brief reads the verdicts of all others and so runs last.
-        """
+        """Whether the report is the brief, which is made last of all."""
         return number(self.name) == "00"
 
     @property
-    def verdicts_parameter(self) -> str:
-        """Name of the parameter that contains the path to the verdicts."""
-        if self.is_brief:
-            return "verdict_folder"
-        return "verdict_file"
+    def turn(self) -> int:
+        """When the report is made: 0 first, 1 after the verdicts it reads, 2 for the brief."""
+        return self.reads_verdicts + self.is_brief
+
+    @property
+    def notebook_name(self) -> str:
+        """Path of the notebook in the folder ``notebooks``."""
+        parts = self.notebook.parts
+        return "/".join(parts[len(parts) - parts[::-1].index("notebooks") :])
+
+    @property
+    def reads_verdicts(self) -> bool:
+        """Whether the report shows the verdicts of the others, and so is made after them."""
+        return "verdict_folder" in parameters.parameter_model(self.notebook).model_fields
 
 
 def number(name: str) -> str:
-    """Return the number of a report, the two digits at the start of its name."""
-    return name.removeprefix(SIMULATED).removeprefix(PANEL)[:2]
+    """Return the short name of a report, by which sentences and commands refer to it.
+
+    >>> number("02_growth"), number("simulated/panel_03_growth"), number("methods_scenarios")
+    ('02', 'panel_03', 'methods_scenarios')
+    """
+    plain = name.removeprefix(SIMULATED)
+    numbered = re.match(rf"({PANEL})?\d\d", plain)
+    if numbered:
+        return numbered[0]
+    return plain.partition("__")[0]
 
 
 def varied(name: str) -> list[str]:
     """Return the values in a report's name that distinguish it from other reports in its sweep.
 
-    >>> varied("simulated/05_growth_panel__seed-2__conf-0-9"), varied("simulated/05_growth_panel")
+    >>> varied("simulated/panel_03_growth__seed-2__conf-0-9"), varied("simulated/panel_03_growth")
     (['seed-2', 'conf-0-9'], [])
     """
-    return name.removeprefix(SIMULATED).removeprefix(PANEL).split("__")[1:]
+    return name.split("__")[1:]
 
 
 def own_panel(path: Path, map: Path | None = None, event: str = ON_RECORD) -> dict[str, str]:
@@ -306,7 +327,7 @@ def load(root: Path) -> Schedule:
 
 
 def read_jobs(root: Path) -> list[Job]:
-    """Read the reports of a schedule in order, with the brief last.
+    """Read the reports of a schedule in order, those that read verdicts after the others.
 
     A sweep gives one report per value.
 
@@ -329,7 +350,7 @@ def read_jobs(root: Path) -> list[Job]:
                 f"{where}: {len(twice)} reports are named {twice[0]}; use different names or"
                 " values."
             )
-    return sorted(jobs, key=lambda job: job.is_brief)
+    return sorted(jobs, key=lambda job: job.turn)
 
 
 def _sweep(root: Path, report: Report, where: str) -> Iterator[Job]:
@@ -345,14 +366,14 @@ def _sweep(root: Path, report: Report, where: str) -> Iterator[Job]:
         panels = {"panel_path", "panel_map"}
     _refuse_set(report.parameters.keys() - panels, where)
     plan = Job(report.name, notebook, {}, plan=report)
-    if plan.is_brief and several:
+    if plan.reads_verdicts and several:
         raise DesignError(
-            f"{where}: the brief reads all reports, so it cannot be a sweep; use single values."
+            f"{where}: it reads the verdicts of the other reports, so it cannot be a sweep; use"
+            " single values."
         )
     given = dict[str, str]()
-    aged = "stale_after_days"
-    if report.fresh_days and aged in parameters.parameter_model(notebook).model_fields:
-        given[aged] = str(report.fresh_days)
+    if report.fresh_days and AGED in parameters.parameter_model(notebook).model_fields:
+        given[AGED] = str(report.fresh_days)
     for values in itertools.product(*report.parameters.values()):
         given |= zip(report.parameters, values, strict=True)
         yield _one(root, plan, given, several, panels)
@@ -406,7 +427,7 @@ def _slug(text: str) -> str:
 def on_panel(scheduled: list[Job], panel: Mapping[str, str], given: Iterable[str]) -> list[Job]:
     """Return the jobs for a run on a panel.
 
-    The names of reports on the panel itself begin with ``panel__``. The run has every notebook that
+    The names of reports on the panel itself begin with ``panel_``. The run has every notebook that
     can use a panel, the scheduled reports on real data if public figures cover the event of the
     panel, and the brief.
     """
@@ -426,16 +447,15 @@ def on_panel(scheduled: list[Job], panel: Mapping[str, str], given: Iterable[str
 
             files = [Path(panel[name]) for name in ("panel_path", "panel_map") if panel[name]]
             files += joined_files(*files)
-            name = PANEL + (job.sweep or job.name).removeprefix(SIMULATED)
+            name = (job.sweep or job.name).removeprefix(SIMULATED)
+            name = PANEL * (not name.startswith(PANEL)) + name
             if name not in [
                 each.name for each in jobs
             ]:  # a sweep over markets gives one report on the panel
                 jobs.append(Job(name, job.notebook, mine, (*files, *event_file), plan=job.plan))
         elif job.is_brief or (on_record and not job.name.startswith(SIMULATED)):
             jobs.append(replace(job, parameters={**job.parameters, **mine}, files=(*event_file,)))
-    return sorted(
-        jobs, key=lambda job: (job.is_brief, number(job.name), job.name.startswith(PANEL))
-    )
+    return sorted(jobs, key=lambda job: (job.turn, number(job.name), job.name.startswith(PANEL)))
 
 
 def named(jobs: list[Job], market: str, whole: list[Job]) -> list[Job]:
@@ -450,17 +470,14 @@ def named(jobs: list[Job], market: str, whole: list[Job]) -> list[Job]:
         for job in jobs
         if market and (job.name.startswith(PANEL) or (job.is_brief and not public))
     }
-    new = (
-        replace(job, name=SIMULATED + job.name.removeprefix(PANEL), market=market) for job in jobs
-    )
+    new = (replace(job, name=SIMULATED + job.name, market=market) for job in jobs)
     return [other if job.name in mine else job for job, other in zip(jobs, new, strict=True)]
 
 
 def select(jobs: list[Job], names: Iterable[str]) -> list[Job]:
     """Select jobs by report name or number, or all jobs if no names are given.
 
-    Several jobs may share a number. The brief reads the verdicts of all others, so choosing it
-    chooses them too; unchanged ones are not run again.
+    A report that reads the verdicts of others brings those along; unchanged ones are not run again.
     """
     wanted = {*names}
     if unknown := wanted - {name for job in jobs for name in job.called}:
@@ -469,9 +486,8 @@ def select(jobs: list[Job], names: Iterable[str]) -> list[Job]:
             f"Report {min(unknown)} is not in the schedule; choose from {', '.join(there)}."
         )
     chosen = [job for job in jobs if wanted & job.called]
-    if any(job.is_brief for job in chosen):
-        return jobs
-    return chosen or jobs
+    last = max((job.turn for job in chosen), default=0)
+    return [job for job in jobs if job in chosen or job.turn < last] or jobs
 
 
 def beside(jobs: Collection[Job]) -> dict[str, str]:
@@ -534,10 +550,9 @@ def settled(jobs: list[Job], given: Mapping[str, str], as_of: str) -> list[Job]:
 
 def _typed(job: Job, model: type[BaseModel], given: Mapping[str, str]) -> Job:
     """Return a job with a typed value for every parameter in the model of its notebook."""
-    if missing := {"as_of", job.verdicts_parameter} - model.model_fields.keys():
-        lacks = ", ".join(sorted(missing))
+    if "as_of" not in model.model_fields:
         raise DesignError(
-            f"Report {job.name}: the parameters cell of {job.notebook.name} lacks {lacks}; add it."
+            f"Report {job.name}: the parameters cell of {job.notebook_name} lacks as_of; add it."
         )
     mine = {name: text for name, text in given.items() if name in model.model_fields}
     if several := sorted(mine.keys() & job.swept.keys()):
@@ -574,6 +589,19 @@ def asked(
         if job.name.startswith(PANEL)
         for name, value in job.parameters.items()
     }
+
+
+def varies(job: Job) -> bool:
+    """Return whether a job has other numbers than its notebook was written for.
+
+    That is so on a panel of the user's own, without some of the reports that it reads, or with
+    parameters other than the defaults, apart from those that the runner sets.
+    """
+    if any(job.parameters.get(name) for name in ("panel_path", "panel", "failed")):
+        return True
+    fields = parameters.parameter_model(job.notebook).model_fields
+    own = fields.keys() - {*OPTIONS, *TOLD, AGED}
+    return any(job.parameters[name] != fields[name].default for name in own)
 
 
 def _market(job: Job, values: Mapping[str, Any]) -> str:

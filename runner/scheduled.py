@@ -58,7 +58,7 @@ def work(root: Path, request: Request, *, due: bool = False, as_json: bool = Fal
     def is_due(job: Job, standing: Release) -> str:
         stands = date.fromisoformat(standing.manifest.reports[job.name].as_of)
         now = moment(request.as_of)
-        if job.is_brief or not schedule.is_due(job.plan.every, now, stands):
+        if job.reads_verdicts or not schedule.is_due(job.plan.every, now, stands):
             return ""
         files = [*awaited(root, job, standing)]
         waits.extend(Said(about=job.name, said=f"{job.name} waits for {file}.") for file in files)

@@ -146,18 +146,28 @@ def test_the_fortunes_of_sellers_widen_the_error_where_buyers_share_them():
     assert wide > 1.25 * calm
 
 
-def test_the_table_by_market_has_the_coverage_of_the_kept_one():
+def test_the_list_by_market_has_the_coverage_of_the_kept_one():
     kept = data.load("household_audit")
-    shown = twin.by_market(kept).set_index("What")
+    shown = twin.by_market(kept)
     of = kept.set_index(["titles", "id", "preset"]).loc[twin.TITLES[1]]
-    assert [*shown.index] == [*twin.LABELS.values()]
-    assert shown.loc[twin.LABELS["E2a"], "small closures"] == pytest.approx(
-        100 * of.loc[("E2a", "floor_3k"), "coverage"]
+    assert [*shown["term"].unique()] == [*twin.LABELS.values()]
+    assert len(shown) == len(of)
+    found = shown.set_index(["term", "kind"])["estimate"]
+    wanted = 100 * of.loc[("E2a", "floor_3k"), "coverage"]
+    assert found[twin.LABELS["E2a"], "small closures"] == pytest.approx(wanted)
+
+
+def test_titles_that_are_lost_at_another_rate_change_what_is_seen_and_not_what_is_true():
+    market = truth(**SMALL)
+    usual, other = (
+        twin.draw(market, twin.TITLES[1], **given) for given in ({}, {"lost": (0.0, 0.02, 0.0)})
     )
+    assert not usual.households.purchases.equals(other.households.purchases)
+    assert usual.true["E2a"] == other.true["E2a"]
 
 
 def test_notebooks_that_import_the_simulated_market_say_so_in_their_metadata():
-    texts = {path.name: path.read_text(encoding="utf-8") for path in NOTEBOOKS.glob("*.ipynb")}
+    texts = {path.name: path.read_text(encoding="utf-8") for path in NOTEBOOKS.rglob("*.ipynb")}
     simulates = {
         name
         for name, text in texts.items()
@@ -166,4 +176,4 @@ def test_notebooks_that_import_the_simulated_market_say_so_in_their_metadata():
     assert {
         name for name, text in texts.items() if re.search(r"(from|import) market\b", text)
     } == simulates
-    assert "09_households.ipynb" not in simulates
+    assert "05_households.ipynb" not in simulates

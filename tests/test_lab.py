@@ -3,12 +3,15 @@ ends.
 """
 
 import re
+import shutil
 import subprocess
 
 import nbformat
 import pandas as pd
+import papermill
 import pytest
 from fewtreated.errors import DataError
+from lab import BROWSER, run_in_lab
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from reading import project_text, read_json
@@ -16,6 +19,7 @@ from reading import project_text, read_json
 from analysis import untrusted
 from analysis.provenance import ROOT
 from analysis.study import Study
+from runner import engine
 
 TIDY = {"panel_path": "data/examples/tidy.csv", "panel_map": "data/examples/tidy.map.yml"}
 
@@ -115,3 +119,31 @@ def test_a_path_that_leads_nowhere_names_both_places(tmp_path, monkeypatch):
         str(caught.value)
         == f"Cannot find panel_map = 'mine.yml' in {tmp_path} or {ROOT}; correct the path"
     )
+
+
+def results(notebook):
+    """What the expressions in the text of an executed notebook came to, in order."""
+    return [
+        (each["expression"], each["result"].get("data"), each["result"].get("ename"))
+        for cell in notebook["cells"]
+        for each in cell["metadata"].get("user_expressions", [])
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not BROWSER, reason="Chromium must be installed: JupyterLab runs in a browser")
+def test_in_jupyterlab_the_text_takes_the_values_that_the_runner_puts_in(tmp_path):
+    notebook = "02_growth.ipynb"
+    source = ROOT / "notebooks" / notebook
+    papermill.execute_notebook(
+        str(source),
+        str(tmp_path / "by_runner.ipynb"),
+        engine_name=engine.NAME,
+        kernel_name="python3",
+        progress_bar=False,
+        cwd=str(source.parent),
+    )
+    shutil.copyfile(source, tmp_path / notebook)
+    shown = results(run_in_lab(tmp_path, notebook))
+    assert len(shown) > 50
+    assert shown == results(read_json(tmp_path / "by_runner.ipynb"))

@@ -66,7 +66,6 @@ def test_a_number_of_accounts_is_read_off_the_grid_and_not_beyond_it():
     )
     assert read.loc[10, "markets"] == 0
     assert read.loc[10, ["share", "E3g", "low", "high"]].isna().all()
-    assert scenarios.words(read, 1.0) == ["Contradicted", "Not testable"]
     assert scenarios.summary(read.reset_index(), 10_000)["effect"].conf_int[1] == pytest.approx(
         [-2.0]
     )

@@ -6,6 +6,7 @@ closures.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -22,10 +23,22 @@ from analysis.evidence.verdicts import Interval, Verdict
 
 CAPTION = "Not estimable with public figures. A panel of firms by month would allow it."
 NOTHING_ADMITTED = Admitted()
+OURS = "Our question"  # by whom a reading is asked that nobody claimed, in readings.csv
+SPEAKERS = {
+    "Amazon": "Amazon",
+    "Shenzhen Cross-Border E-Commerce Association": "Trade group",
+    "South China Morning Post": "Newspaper",
+    "Marketplace Pulse": "Analysts",
+    "Youkeshu": "Seller",
+    OURS: OURS,
+}
+"""Who speaks, by party, in the order in which a scorecard lists them."""
+QUOTED = re.compile("“.*”")
 COLUMNS = {"effect": "Effect", "why": "What is missing"}
 ONLY_OWN = "Only {} gives a figure."
 ONLY_OTHERS = "Others' figures are of another quantity."
 RESTING = "Our own range rests on a figure of {}."
+AFTERMATH = ("legal_action", "recovery")  # events on the timeline that came of the closures
 ONLY_PRODUCTS = "Others' figures on it are products of two sources, which give no word."
 
 
@@ -417,6 +430,55 @@ def untestable(notebook: str, claims: Collection[str]) -> list[Verdict]:
     ]
 
 
+def scored(judged: Sequence[Verdict]) -> pd.DataFrame:
+    """Return who said what, and the verdict on it, by speaker and date.
+
+    Parameters
+    ----------
+    judged : sequence of Verdict
+        One verdict on each reading, as from :func:`analysis.evidence.verdicts.best`.
+
+    Returns
+    -------
+    DataFrame
+        One row per verdict: `name` of the reading, `speaker`, `party`, `date`; `quoted`, the words
+        reported of the claim, empty if it is in our words; `reads`, how we read it; `omits`, what
+        this leaves out; `short`, `kind`; `word` and `confidence`; `why`, one sentence; and
+        `change`, what would change the verdict.
+    """
+    ledger = readings().fillna({"reading": "", "omits": "", "date": ""})
+    ledger.index = pd.Index((ledger["claim_id"] + " " + ledger["reading"]).str.strip())
+    told = pd.DataFrame(
+        {
+            "word": one.word,
+            "confidence": one.confidence,
+            "party": one.party,
+            "why": _briefly(one),
+            "panel_change": one.change if one.tier == "panel" else None,
+        }
+        for one in judged
+    )
+    told.index = pd.Index([one.name for one in judged], name="name")
+    rows = told.join(ledger[["claim", "statement", "omits", "short", "kind", "date", "change"]])
+    rows["quoted"] = rows["claim"].str.extract(f"({QUOTED.pattern})", expand=False).fillna("")
+    rows["reads"] = rows["statement"].str.partition(" Not judged: ")[0]
+    rows["change"] = rows["panel_change"].fillna(rows["change"])
+    order = {speaker: place for place, speaker in enumerate(SPEAKERS.values())}
+    rows["speaker"] = rows["party"].map(SPEAKERS)
+    rows["place"] = rows["speaker"].map(order)
+    rows = rows.reset_index().sort_values(["place", "date", "name"], ignore_index=True)
+    return rows.drop(columns=["claim", "statement", "panel_change", "place"])
+
+
+def _briefly(verdict: Verdict) -> str:
+    """Return the reason for a verdict in one sentence, without the name of the speaker."""
+    if verdict.word == verdicts.NOT_TESTABLE:
+        return "We found no figure."
+    if verdict.why.startswith(ONLY_OWN.format(verdict.party)):
+        return "Only the speaker’s figure."
+    return verdict.why.partition(". ")[0].rstrip(".") + "."
+
+
 def out_of_reach(report: str) -> pd.DataFrame:
     """Return the effects that a report, such as ``"05"``, cannot estimate from public figures.
 
@@ -509,15 +571,17 @@ def _own_threats(event: Event) -> pd.DataFrame:
     )
 
 
-def closure_timeline() -> pd.DataFrame:
-    """Return the timeline of closures and related events.
+def closure_timeline(*, aftermath: bool = False) -> pd.DataFrame:
+    """Return the timeline of closures and related events, to Amazon's count of them.
 
     Adds the columns `first`, `last` (days), `term` (a label) and `strong`, which is True for a
-    closure.
+    closure. With the `aftermath`, it goes on with what came of it.
     """
     frame = data.load("closure_timeline").merge(
         series.qualified_rows("events"), on="event_id", validate="1:1"
     )
+    if not aftermath:
+        frame = frame[~frame["event_type"].isin(AFTERMATH)].reset_index(drop=True)
     days = pd.to_datetime(frame["day"])
     strong = frame["event_type"].isin(["brand_closure", "seller_disclosure"])
     return frame.assign(

@@ -129,7 +129,7 @@ def revenue_by_period(span: str) -> pd.DataFrame:
     the sellers rather than their owners. Raises DesignError if the span is unknown.
     """
     if span == YEAR:
-        yearly, _ = listed.revenues()
+        yearly = listed.revenues()
         return yearly.set_axis(yearly.index.astype(str)).rename_axis("period")
     published = published_rows()
     wide = {

@@ -15,7 +15,7 @@ from analysis import data, series
 from analysis.estimate import Estimate
 from analysis.evidence import shift
 from analysis.evidence.sources import Published
-from analysis.numbers import number, percent_change
+from analysis.numbers import day
 from analysis.series import Series
 
 RECENT = (
@@ -33,11 +33,6 @@ SHOWN = (
     11,
     20,
 )  # trading days before and after the news in the paths of share prices: ten days of change before
-STATUS = {
-    "closed": " (closed)",
-    "partly": " (owned Mpow until early 2021)",
-    "unknown": " (not known if closed)",
-}
 
 
 def short_name(firm: str) -> str:
@@ -71,48 +66,154 @@ def base_year() -> int:
     return min(int(day[:4]) for day in design()["closed_on"].dropna()) - 1
 
 
-def revenues() -> tuple[pd.DataFrame, dict[str, Series]]:
-    """Return the yearly revenue of each firm in the design, with its sources.
+def sellers(firms: str = "all") -> pd.DataFrame:
+    """Return the sellers whose revenue is compared, closed ones first.
+
+    Parameters
+    ----------
+    firms : str
+        "all", or what to compare, separated by commas: names of the design, "all" for all of them,
+        and paths to CSV files that add sellers listed on any exchange or on none. Such a file has a
+        row per seller and year: `name`, `role` ("closed" or "not_closed"), `year` and `revenue`, in
+        any one currency.
 
     Returns
     -------
-    wide : DataFrame of float64[year, firm]
-        Million yuan, NaN if a year is not published; columns are short names, closed sellers first.
-    series : dict of str to Series
-        Series of each firm by short name, with its sources.
+    DataFrame
+        The columns of :func:`design`. For sellers that a file adds, `source` is "file" and `series`
+        its path.
+
+    Raises
+    ------
+    DesignError
+        If a name is not in the design or has no revenue for the comparison, a file cannot be read,
+        or no closed seller or fewer than two others are left.
+
+    Examples
+    --------
+    >>> sellers("Sunvalley, Anker, Vesync")["name"].tolist()
+    ['Sunvalley', 'Anker', 'Vesync']
     """
-    published = {
-        row["name"]: (
-            series.splice(row["series"])
-            if row["source"] == "splice"
-            else series.published(
-                "listed_sellers", firm=row["firm"], measure=row["series"], freq="A"
-            )
+    known = design()
+    usable = known[known["role"] != "left_out"]
+    asked = [name.strip() for name in firms.split(",") if name.strip()]
+    files = [name for name in asked if name.endswith(".csv")]
+    named = [name for name in asked if name not in (*files, "all")]
+    for name in named:
+        if name not in set(usable["name"]):
+            raise DesignError(_not_comparable(name, known))
+    if "all" not in asked:
+        usable = usable[usable["name"].isin(named)]
+    added = [_added(path) for path in files]
+    chosen = pd.concat([usable, *added]).sort_values("role", kind="stable", ignore_index=True)
+    counts = chosen["role"].value_counts()
+    if counts.get("closed", 0) < 1 or counts.get("not_closed", 0) < 2:
+        raise DesignError(
+            f"Cannot compare {firms!r}: that takes a closed seller and at least two others; name"
+            " more sellers"
         )
-        for row in design().query("role != 'left_out'").to_dict("records")
-    }
-    wide = pd.DataFrame(
-        {name: line.values.set_axis(line.values.index.year) for name, line in published.items()}
-    )
-    return wide.sort_index(), published
+    return chosen
 
 
-def indexed(base: int, first: int, last: int) -> pd.DataFrame:
+def _not_comparable(name: str, known: pd.DataFrame) -> str:
+    """Say why a seller cannot be compared."""
+    left_out = known.set_index("name")["reason"]
+    if name in left_out:
+        return f"Cannot compare {name}: {left_out[name]}; choose other sellers"
+    there = ", ".join(known.loc[known["role"] != "left_out", "name"])
+    return f"Cannot compare {name!r}: it is not in the design; choose from {there}, or name a CSV"
+
+
+def _read_added(path: str) -> pd.DataFrame:
+    """Read a file of sellers that a user adds, a row per seller and year."""
+    wanted = ["name", "role", "year", "revenue"]
+    try:
+        rows = pd.read_csv(path)
+    except (OSError, ValueError) as error:
+        raise DesignError(f"Cannot read sellers from {path}: {error}; check its path") from None
+    if not {*wanted} <= {*rows.columns} or not rows["role"].isin(["closed", "not_closed"]).all():
+        raise DesignError(
+            f"Cannot read sellers from {path}: it needs the columns {', '.join(wanted)}, with role"
+            " closed or not_closed; add them"
+        )
+    return rows
+
+
+def _added(path: str) -> pd.DataFrame:
+    """Return the sellers of a user's file as rows of the design."""
+    rows = _read_added(path).drop_duplicates("name")
+    own = rows[["name", "role"]].assign(firm=rows["name"], source="file", series=path)
+    return own.assign(reason=f"added from {path}").reindex(columns=design().columns)
+
+
+def _series_of(row: Mapping[Any, Any]) -> Series:
+    """Return the published series of a seller of the design."""
+    if row["source"] == "splice":
+        return series.splice(row["series"])
+    return series.published("listed_sellers", firm=row["firm"], measure=row["series"], freq="A")
+
+
+def _yearly(row: Mapping[Any, Any]) -> pd.Series:
+    """Return the revenue of a seller by year."""
+    if row["source"] == "file":
+        own = _read_added(row["series"])
+        return own[own["name"] == row["name"]].set_index("year")["revenue"].astype(float)
+    values = _series_of(row).values
+    return values.set_axis(values.index.year)
+
+
+def revenues(chosen: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Return the yearly revenue of each seller, on all platforms.
+
+    Parameters
+    ----------
+    chosen : DataFrame, optional
+        From :func:`sellers`; by default all of the design.
+
+    Returns
+    -------
+    float64[year, seller]
+        Million yuan, NaN if a year is not published; columns are short names, closed sellers first.
+    """
+    rows = _rows(chosen)
+    wide = pd.DataFrame({row["name"]: _yearly(row) for row in rows})
+    return wide.sort_index().rename_axis("period")
+
+
+def revenue_sources(chosen: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Return the published rows behind :func:`revenues`."""
+    return pd.concat([_series_of(row).sources for row in _rows(chosen) if row["source"] != "file"])
+
+
+def _rows(chosen: pd.DataFrame | None) -> list[dict[Any, Any]]:
+    """Return the chosen sellers as rows, by default all."""
+    if chosen is None:
+        return sellers().to_dict("records")
+    return chosen.to_dict("records")
+
+
+def indexed(
+    base: int, first: int, last: int, *, chosen: pd.DataFrame | None = None
+) -> pd.DataFrame:
     """Return yearly revenue from `first` to `last`, indexed to 100 in the year `base`.
 
-    The frame is float64[year, firm].
+    The frame is float64[year, seller]; `chosen` is from :func:`sellers`.
     """
-    wide, _ = revenues()
+    wide = revenues(chosen)
     return 100 * wide.loc[first:last] / wide.loc[base]
 
 
-def revenue_change(before: int, after: int, *, level: float) -> Estimate:
+def revenue_change(
+    before: int, after: int, *, chosen: pd.DataFrame | None = None, level: float
+) -> Estimate:
     """Compare changes in the log revenue of closed and other sellers with a permutation test.
 
     Parameters
     ----------
     before, after : int
-        Years; firms without revenue for both are left out.
+        Years; sellers without revenue for both are left out.
+    chosen : DataFrame, optional
+        Sellers to compare, from :func:`sellers`; by default all of the design.
     level : float
         Coverage of the permutation interval.
 
@@ -122,75 +223,71 @@ def revenue_change(before: int, after: int, *, level: float) -> Estimate:
         Row ``did`` in log points; ``details["changes"]`` has `firm`, `change` and `closed`, sorted
         by `change`.
     """
-    wide, _ = revenues()
+    rows = pd.DataFrame(_rows(chosen))
+    wide = revenues(rows)
     change = np.log(wide.loc[after] / wide.loc[before])
     seen = change.dropna()
-    closed = seen.index.isin(closed_names())
+    closed = seen.index.isin(rows.loc[rows["role"] == "closed", "name"])
     comparison = permutation_did(seen.to_numpy(), closed, level=level, unit="log points")
     changes = pd.DataFrame({"firm": seen.index, "change": seen.to_numpy(), "closed": closed})
     details = {**comparison.details, "changes": changes.sort_values("change", ignore_index=True)}
     return Estimate.of(comparison, estimand="E1a", details=details)
 
 
-def without(names: list[str], before: int, after: int, *, level: float) -> Estimate:
-    """Re-estimate :func:`revenue_change` without the given firms.
-
-    At least one closed seller must remain.
-    """
-    rest = revenue_change(before, after, level=level).details["changes"].query("firm not in @names")
-    comparison = permutation_did(
-        rest["change"].to_numpy(), rest["closed"].to_numpy(), level=level, unit="log points"
-    )
-    return Estimate.of(comparison)
-
-
-def leave_one_out(before: int, after: int, *, level: float) -> pd.DataFrame:
+def leave_one_out(
+    before: int, after: int, *, chosen: pd.DataFrame | None = None, level: float
+) -> pd.DataFrame:
     """Re-estimate :func:`revenue_change`, leaving out one firm at a time.
 
     The columns are `left_out`, `estimate`, `rank` and `assignments`.
     """
-    changes = revenue_change(before, after, level=level).details["changes"]
+    every = pd.DataFrame(_rows(chosen))
+    changes = revenue_change(before, after, chosen=every, level=level).details["changes"]
     rows = []
     for name in changes["firm"]:
+        rest = every[every["name"] != name]
         if changes.query("firm != @name")[
             "closed"
         ].any():  # without the only closed firm, nothing can be compared
-            found = without([name], before, after, level=level)
+            found = revenue_change(before, after, chosen=rest, level=level)
             rows.append(
                 (name, *found.rows.iloc[0][["estimate", "rank"]], found.counts["assignments"])
             )
     return pd.DataFrame(rows, columns=["left_out", "estimate", "rank", "assignments"])
 
 
-def otherwise(
-    asked: Mapping[tuple[int, int], Mapping[str, list[str]]], *, level: float
+def as_closed(chosen: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Return sellers of :func:`sellers` with one of them counted as closed."""
+    return chosen.assign(role=chosen["role"].mask(chosen["name"] == name, "closed"))
+
+
+def compared(
+    choices: Mapping[str, pd.DataFrame], before: int, after: int, *, level: float
 ) -> pd.DataFrame:
-    """Re-estimate :func:`revenue_change`, in per cent, with other years or without some firms.
+    """Compare revenue as :func:`revenue_change` does, in per cent, for several lists of sellers.
 
     Parameters
     ----------
-    asked : mapping of (int, int) to mapping of str to list of str
-        For each pair of years, the firms left out by label.
+    choices : mapping of str to DataFrame
+        Sellers by label.
+    before, after : int
+        Years.
     level : float
         Coverage of the permutation intervals.
 
     Returns
     -------
     DataFrame
-        `term` ("2020 to 2021: label"), `estimate`, `conf_low`, `conf_high`; the limits are missing
-        if no interval is computed.
+        `term` (the label), `estimate`, `conf_low`, `conf_high`, `rank`, `assignments`; the limits
+        are missing if no interval is computed.
     """
-    rows = [
-        without(left, first, last, level=level).rows.assign(term=f"{first} to {last}: {label}")
-        for (first, last), choices in asked.items()
-        for label, left in choices.items()
-    ]
-    return (
-        pd.concat(rows)
-        .set_index("term")[["estimate", "conf_low", "conf_high"]]
-        .apply(percent_change)
-        .reset_index()
-    )
+    rows = []
+    for label, chosen in choices.items():
+        found = revenue_change(before, after, chosen=chosen, level=level)
+        row = found.exp().rows[["estimate", "conf_low", "conf_high"]].iloc[0]
+        counted = {"rank": found.row("did")["rank"], "assignments": found.counts["assignments"]}
+        rows.append({"term": label, **row, **counted})
+    return pd.DataFrame(rows)
 
 
 def most_lost(firm: str, before: int) -> dict[str, float]:
@@ -201,7 +298,7 @@ def most_lost(firm: str, before: int) -> dict[str, float]:
     be `outside` Amazon, million yuan, and `other`, that part in per cent of the fall. Raises
     DataError if the firm does not publish its Amazon sales.
     """
-    revenue, later = revenues()[0].loc[[before, before + 1], firm]
+    revenue, later = revenues().loc[[before, before + 1], firm]
     year = str(before)
     named = design().set_index("name").loc[firm, "firm"]
     sold = series.published("listed_sellers", firm=named, measure="revenue_amazon", freq="A")
@@ -262,38 +359,52 @@ def firms_on_record() -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        `seller` (with brands and owner), `closed`, `stores` (how many were affected, and by when),
-        `frozen` (million yuan), `revenue`, `profit` (million yuan by year, as text), `became`,
-        `source`; a dash or NaN where nothing is published.
+        `name`, `seller` (with brands and owner), `closed`, `stores` (how many were affected, and by
+        when), `frozen` (million yuan), revenue and profit in the last year before the closures and
+        the next (`revenue_before`, `revenue_after`, `profit_before`, `profit_after`; million yuan),
+        `whose_profit`, `became` (with publishers and months), `events`, `source`; a dash or NaN
+        where nothing is published.
     """
-    sellers = data.load("firms_on_record").fillna("")
+    told = data.load("firms_on_record").fillna("")
     figures = data.load("listed_sellers")
-    yearly = figures[figures["period"].isin(["2020", "2021", "2022", "2023"])].sort_values("period")
-
-    def by_year(row: dict[Any, Any], measures: str) -> str:
-        mine = yearly[
-            (yearly["firm"] == row["firm"]) & yearly["measure"].isin(row[measures].split())
-        ]
-        return (
-            "; ".join(f"{year.period}: {number(year.value, 0)}" for year in mine.itertuples())
-            or "–"
-        )
-
-    rows = sellers.to_dict("records")
+    rows = told.to_dict("records")
     brands = [f" ({row['brands']})" if row["brands"] != row["name"] else "" for row in rows]
+    owners = [f", owned by {row['owner']}" for row in rows]
     disclosed = figures.set_index(["measure", "firm"])["value"].sort_index()
-    shops = sellers["firm"].map(disclosed["shops_closed"]).map("{:.0f}".format)
-    return sellers.assign(
-        seller=sellers["name"] + brands + ", owned by " + sellers["owner"],
-        revenue=[by_year(row, "revenue") for row in rows],
-        profit=sellers["whose_profit"].map({"owner": "the owner's, each year: "}).fillna("")
-        + [by_year(row, "profit") for row in rows],
-        stores=[
-            text.replace("{}", shop) or "–"
-            for text, shop in zip(sellers["affected"], shops, strict=True)
-        ],
-        frozen=sellers["firm"].map(disclosed["funds_frozen"]),
+    shops = told["firm"].map(disclosed["shops_closed"]).map("{:.0f}".format)
+    stores = [
+        text.replace("{}", shop) or "–" for text, shop in zip(told["affected"], shops, strict=True)
+    ]
+    years = {"before": base_year(), "after": base_year() + 1}
+    amounts = {
+        f"{kind}_{when}": [_in_year(figures, row, row[kind], str(year)) for row in rows]
+        for kind in ("revenue", "profit")
+        for when, year in years.items()
+    }
+    return told.assign(
+        seller=told["name"] + brands + owners,
+        stores=stores,
+        frozen=told["firm"].map(disclosed["funds_frozen"]),
+        became=told["became"].replace(_cited(told), regex=True),
+        **amounts,
     )
+
+
+def _in_year(figures: pd.DataFrame, row: Mapping[Any, Any], measures: str, year: str) -> float:
+    """Return the first published of some measures of a seller in a year, NaN if none is."""
+    mine = figures[(figures["firm"] == row["firm"]) & (figures["period"] == year)]
+    values = mine.set_index("measure")["value"]
+    return next((values[name] for name in measures.split() if name in values), np.nan)
+
+
+def _cited(told: pd.DataFrame) -> dict[str, str]:
+    """Return the publisher and month of each event that the record names, by its number."""
+    events = data.load("events").set_index("event_id").loc[" ".join(told["events"]).split()]
+    named = {}
+    for event in events.index:
+        paper = data.documents(events.loc[[event]]).iloc[0]
+        named[event] = ", ".join(filter(None, (paper["publisher"], day(paper["date"][:7]))))
+    return named
 
 
 def _windows_after(day: str) -> pd.DataFrame:
@@ -498,24 +609,3 @@ def in_the_week(rows: pd.DataFrame) -> pd.DataFrame:
         for row in news.itertuples()
     ]
     return pd.concat(own, ignore_index=True)
-
-
-def by_event(rows: pd.DataFrame) -> pd.DataFrame:
-    """Tabulate abnormal returns and their market ranks by owner and event.
-
-    `rows` come from :func:`share_prices`. Each cell contains a return with its rank as text. A star
-    marks a return whose interval excludes zero. The shorter window of each event is used. Where
-    ranks are published in tens, the table shows the middle one.
-    """
-    best = rows.dropna(subset="estimate").query(
-        "window.str.endswith('_2d') or window == 'first_wave_10d'"
-    )
-    ranks = best[["rank_low", "rank_high"]].mean(axis=1).map("{:,.0f}".format)
-    cells = best["estimate"].map(lambda size: number(size, signed=True)) + " (" + ranks + ")"
-    cells = cells.mask((best["conf_low"] > 0) | (best["conf_high"] < 0), cells + " *")
-    names = best["seller"] + best["exposed"].map(STATUS).fillna("")
-    wide = best.assign(cell=cells, owner=names).pivot(
-        index=["exposed", "owner"], columns="window", values="cell"
-    )
-    windows = best.drop_duplicates("window").sort_values("first_day")["window"]
-    return wide[windows].fillna("–").reset_index()

@@ -17,6 +17,7 @@ GROWTH = "growth of revenue"
 NAMED = "named as a place of sale"
 PRINTED = (SHARE, REVENUE, NAMED, GROWTH)
 AMAZON = "Amazon"
+MILLIONS = 1000.0  # in a billion
 OTHERS = ("other than Amazon", "third-party platforms other than Amazon")
 
 # What a published share of Amazon is a part of
@@ -110,42 +111,34 @@ def elsewhere() -> pd.DataFrame:
     return frame.assign(part_low=part_low, most=most)
 
 
-def rounding() -> pd.DataFrame:
-    """Return the range that rounding leaves to figures of :func:`mix`.
+def stacks() -> pd.DataFrame:
+    """Return what each seller sold on Amazon and elsewhere in two years, in billion yuan.
 
-    These are the figures that rest on rounded sales on Amazon.
+    Sellers are those with figures or limits for both places in both years.
 
-    With sales on Amazon ``A`` rounded to ``r``, and a revenue of ``T``, sales elsewhere are
-    ``T - A`` plus or minus ``r / 2``, and Amazon's part is ``100 A / T`` plus or minus
-    ``100 r / (2 T)``.
+    With a revenue of ``T`` and sales elsewhere between ``low`` and ``high``, at least ``T - high``
+    was sold on Amazon, and ``high - low`` on either. The two ends differ where a figure is a bound,
+    or where sales on Amazon are rounded.
 
     Returns
     -------
-    DataFrame of float64[row, 2]
-        `low` and `high`, by row of `mix`; NaN for all other rows.
+    DataFrame
+        One row per seller and year, those with closed accounts first: `firm`, `closed`, `period`,
+        `on_amazon`, `either`, `elsewhere`; and Amazon's part of revenue in per cent, from
+        `part_low` to `part_high`.
     """
-    figures = mix()
-    keys = ["firm", "period"]
-    sold = figures[
-        (figures["platform"] == AMAZON)
-        & (figures["measure"] == REVENUE)
-        & (figures["rounded_to"] > 0)
-    ]
-    rest = figures[figures["platform"].isin(OTHERS) & (figures["measure"] == REVENUE)]
-    rounded = sold.merge(rest, on=keys, suffixes=("", "_elsewhere"))
-    total = rounded["value"] + rounded["value_elsewhere"]
-    half = rounded.assign(
-        half=rounded["rounded_to"] / 2, half_part=50 * rounded["rounded_to"] / total
-    )
-    known = (
-        figures[keys]
-        .merge(half[[*keys, "half", "half_part"]], on=keys, how="left")
-        .set_axis(figures.index)
-    )
-    is_rest = figures["platform"].isin(OTHERS) & (figures["measure"] == REVENUE)
-    is_part = (figures["platform"] == AMAZON) & (figures["measure"] == SHARE)
-    width = known["half"].where(is_rest).fillna(known["half_part"].where(is_part))
-    return pd.DataFrame({"low": figures["value"] - width, "high": figures["value"] + width})
+    money = mix().query("measure == @REVENUE and currency == 'CNY'")
+    keys = ["firm", "closed", "period"]
+    rest = money[money["platform"] == OTHERS[0]].set_index(keys)
+    sold = money[money["platform"] == AMAZON].set_index(keys)["value"]
+    total = rest["value"] + sold
+    half = rest["rounded_to"].fillna(0.0) / 2
+    high = rest["value"] + half
+    low = (rest["value"] - half).mask(rest["bound"] == "upper", 0.0)
+    ends = {"part_low": 100 * (1 - high / total), "part_high": 100 * (1 - low / total)}
+    parts = {"on_amazon": total - high, "either": high - low, "elsewhere": low}
+    frame = pd.DataFrame(parts) / MILLIONS
+    return frame.assign(**ends).reset_index().sort_values(["closed", "firm", "period"], ascending=[False, True, True])
 
 
 def goods_elsewhere() -> pd.DataFrame:
@@ -212,13 +205,26 @@ def _aukey_readings() -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def named(*, closed: bool) -> dict[Any, list[str]]:
-    """Return the platforms other than Amazon on which each seller says it sells.
+def platforms() -> pd.DataFrame:
+    """Return which platforms other than Amazon each seller names, and what it publishes of them.
 
-    `closed` selects sellers with closed accounts, or all others.
+    Returns
+    -------
+    DataFrame
+        One row per seller, those with closed accounts first: `firm`, `closed`, `period`, the
+        platforms as text in `places`, and in `published` their part of revenue together, in per
+        cent, NaN if the seller gives none.
     """
-    rows = mix().query("measure == @NAMED and (closed == 'yes') == @closed")
-    return {firm: [*places] for firm, places in rows.groupby("firm")["platform"]}
+    figures = mix().query("bound == ''").sort_values(["period", "platform"])
+    names = figures[figures["measure"] == NAMED]
+    parts = figures[(figures["measure"] == SHARE) & (figures["platform"] != AMAZON)]
+    firms = pd.concat([names, parts]).groupby("firm")
+    frame = firms[["closed", "period"]].last()
+    frame["places"] = names.groupby("firm")["platform"].agg(", ".join)
+    latest = parts.groupby("firm").last()
+    frame["places"] = frame["places"].fillna(latest["platform"])
+    frame["published"] = latest["value"]
+    return frame.reset_index().sort_values(["closed", "firm"], ascending=[False, True])
 
 
 def _ebay(name: str, freq: str, **where: Any) -> Series:

@@ -16,6 +16,7 @@ from fewtreated.errors import DesignError
 
 from analysis import data
 from analysis.evidence.totals import published_shares, sold_between
+from analysis.numbers import points
 
 
 def claim_day() -> str:
@@ -95,12 +96,14 @@ def mean_dates(first: str) -> list[str]:
     return sorted({first, *months.strftime("%Y-%m-%d")})
 
 
-def by_published_share(base: float, fall: float, *, days: Sequence[str]) -> pd.DataFrame:
+def by_published_share(
+    base: float, fall: float, *, days: Sequence[str], shares: pd.DataFrame | None = None
+) -> pd.DataFrame:
     """Tabulate the threshold for every published share, over two horizons.
 
-    They are the calendar year, and the year up to the day of the claim.
-
-    A mean date after the day of the claim has the calendar year alone.
+    They are the calendar year, and the year up to the day of the claim. A mean date after the day
+    of the claim has the calendar year alone. Other `shares`, in the same columns, may take the
+    place of the published ones.
 
     Returns
     -------
@@ -108,7 +111,8 @@ def by_published_share(base: float, fall: float, *, days: Sequence[str]) -> pd.D
         The columns of :func:`analysis.evidence.totals.published_shares`, `day`, `until`, and
         `needed`: closed sales a year, net of recapture, in the currency of `base`.
     """
-    shares = published_shares()
+    if shares is None:
+        shares = published_shares()
     parts = []
     for until in (f"{days[0][:4]}-12-31", claim_day()):
         within = [day for day in days if day <= until]
@@ -119,6 +123,24 @@ def by_published_share(base: float, fall: float, *, days: Sequence[str]) -> pd.D
         )
     table = pd.concat(parts, ignore_index=True).rename(columns={fall: "needed"})
     return shares.merge(table, on="share")
+
+
+def as_estimates(needed: pd.DataFrame, fall: float) -> pd.DataFrame:
+    """Return the table of :func:`by_published_share` as rows for the file of estimates."""
+    labels = [
+        f"Chinese share {row.value:g} per cent ({row.definition}, {row.date}), accounts closed on"
+        f" {row.day}"
+        for row in needed.itertuples()
+    ]
+    return needed.assign(
+        estimand=f"closed sales that a fall of {points(fall)} needs",
+        label=labels,
+        estimate=needed["needed"],
+        unit="billion US dollars a year",
+        window=[f"growth from January to {until}" for until in needed["until"]],
+        provenance="estimate",
+        reason="one share, one mean date and one horizon: no bound and no interval",
+    )
 
 
 def _part_of_year_before(last: str) -> float:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from fewtreated.errors import DesignError
+from fewtreated.estimate import Floats
 from scipy import optimize, stats
 
 from analysis import data, series
@@ -18,7 +19,21 @@ from analysis.series import Series
 
 AMAZON = "Amazon (own filings)"
 # definitions
-SALES_OR_TOP = r"sales on |market share|top (?:[\d,]+ sellers|merchants|sellers, mean of the US)"
+SALES_OR_TOP = (
+    r"sales on |market share|top (?:[\d,]+ sellers|merchants|sellers, (?:mean of the US|number))"
+)
+FOUR_SITES = "mean of four sites"
+TERMS = {
+    "top sellers, mean of the US, British, German and Japanese sites": FOUR_SITES,
+    "top 10,000 sellers on amazon.com": "10,000 on amazon.com",
+    "top 10,000 sellers, site not stated": "10,000, no site named",
+    "top 50,000 sellers on amazon.com": "50,000 and 100,000",
+    "top 100,000 sellers on amazon.com": "50,000 and 100,000",
+    "top merchants, number not stated": "“top merchants”",
+    "top sellers, number not stated": "“top sellers”",
+    "market share, not defined": "“market share”",
+}
+"""Definitions of the share of top sellers, in words that fit beside a line."""
 BEFORE = ("2019-12", "2021-01")  # months of a share that no closure can have changed
 FLOOR = "US dollars of yearly GMV (more than)"
 ASSERTED = "yuan of losses (more than)"
@@ -167,6 +182,31 @@ def published_shares() -> pd.DataFrame:
     return shares.drop_duplicates(["value", "definition"]).sort_values(
         ["value", "date"], ignore_index=True
     )
+
+
+def shares_over_time() -> pd.DataFrame:
+    """Return every published Chinese share of top sellers, of any month, and the one undefined.
+
+    A year without a month stands in its middle. Pages that print the same number for the same month
+    under the same definition count once. Shares on one European site are left out.
+
+    Returns
+    -------
+    DataFrame
+        `month`, `year` (with its fraction), `value` (per cent), `definition`, `term` (the same in a
+        few words), `bound` and the source, by month.
+    """
+    frame = _sales_or_top().drop_duplicates(["date", "definition", "value"])
+    frame = frame[frame["definition"].isin(TERMS) & frame["measure"].str.contains("Chin")]
+    month = frame["date"].where(frame["date"].str.len() > len("2020"), frame["date"] + "-07")
+    months = pd.PeriodIndex(month, freq="M")
+    dated = frame.assign(
+        month=months,
+        year=months.year + (months.month - 1) / 12,
+        term=frame["definition"].map(TERMS),
+    )
+    columns = ["month", "year", "value", "definition", "term", "bound", *SOURCE]
+    return dated[columns].sort_values(["month", "value"], ignore_index=True)
 
 
 def _sales_or_top() -> pd.DataFrame:
@@ -487,7 +527,37 @@ def bounds_by_assumption(known: Totals, *, share: float, spared: float, since: s
     )
 
 
-def by_prior(known: Totals, *, dates: tuple[str, str], fall: float) -> list[float]:
+def steps(known: Totals, spared: float) -> pd.DataFrame:
+    """Take the effect on growth from what closed accounts lost to all that may have followed.
+
+    Each step keeps those before it, so that the last one has the bounds of `known`, with rivals
+    that took over nothing to all.
+
+    Parameters
+    ----------
+    spared : float
+        Least growth through rivals that were not closed, over a whole year, percentage points.
+
+    Returns
+    -------
+    DataFrame
+        `step`, and `worst` and `best` so far, in percentage points.
+    """
+    free = replace(known, recapture=(0.0, 1.0))
+    sets = {
+        "closed accounts’ own sales": replace(
+            known, recapture=(0.0, 0.0), common=(0.0, 0.0)
+        ).bounds(),
+        "rivals": replace(free, common=(0.0, 0.0)).bounds(spared),
+        "fear or trust": free.bounds(spared),
+    }
+    rows = [(name, *ends) for name, ends in sets.items()]
+    return pd.DataFrame(rows, columns=["step", "worst", "best"])
+
+
+def by_prior(
+    known: Totals, *, dates: tuple[str, str], fall: float, shares: Floats | None = None
+) -> list[float]:
     """Compute the probability of a fall in growth under two priors, in per cent.
 
     The priors are for unmeasured quantities.
@@ -503,6 +573,8 @@ def by_prior(known: Totals, *, dates: tuple[str, str], fall: float) -> list[floa
     fall : float
         Fall in growth, percentage points; the result is the probability that the true fall is
         larger.
+    shares : float64[draw], optional
+        `DRAWS` draws of the Chinese share, in place of a uniform one in its range.
     """
     rng = np.random.default_rng(0)
     between = (
@@ -516,6 +588,8 @@ def by_prior(known: Totals, *, dates: tuple[str, str], fall: float) -> list[floa
         rng.uniform(low, high, DRAWS) for low, high in between
     )
     logs = rng.uniform(np.log(known.closed[0]), np.log(known.closed[1]), DRAWS)
+    if shares is not None:
+        share = shares
     effects = (
         known.lost(closed, share, left) * (recapture - 1) + common
         for closed in (np.exp(logs), uniform)

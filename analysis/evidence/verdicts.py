@@ -9,14 +9,12 @@ unrepresentative panel on totals.
 from __future__ import annotations
 
 import hashlib
-import json
 import math
-import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from fewtreated.errors import DataError, DesignError
 from pydantic import (
@@ -202,6 +200,10 @@ class Verdict(BaseModel):
             return condition(self.market)
         return self.aside
 
+    def _repr_markdown_(self) -> str:
+        """Show the verdict in a notebook: its word, the claim, and the reason."""
+        return f"**{self.said}**: {self.statement} {self.why}"
+
     @property
     def said(self) -> str:
         """The verdict's word, preceded by any restriction from `apart`."""
@@ -229,11 +231,11 @@ class Verdict(BaseModel):
 def of_sweep(report: str) -> bool:
     """Return whether a report's name marks it as part of a parameter sweep.
 
-    >>> names = ("simulated/05_panel__seed-2", "05_growth__share-0-5", "simulated/05_panel")
+    >>> names = ("panel_03_growth__seed-2", "02_growth__share-0-5", "simulated/panel_03_growth")
     >>> [of_sweep(name) for name in names]
     [True, True, False]
     """
-    return "__" in re.sub(r"^(simulated/|panel__)", "", report)
+    return "__" in report
 
 
 def faults(error: ValidationError) -> str:
@@ -425,29 +427,26 @@ def breakdown_value(interval: Interval, boundary: float, drift: float) -> float:
     return math.inf
 
 
-def write_verdicts(
+def as_rows(
     verdicts: Sequence[Verdict],
-    path: str | Path,
     *,
     as_of: str,
     notebook: str,
     resources: Sequence[str],
     digests: Sequence[str] = (),
-) -> None:
-    """Write a notebook's verdicts to a JSON file atomically.
+) -> list[dict[str, Any]]:
+    """Return verdicts as values that can be written as JSON, with what they were judged from.
 
     Parameters
     ----------
     verdicts : sequence of Verdict
         In the order in which they are shown.
-    path : path
-        The file; its folder is created if missing.
     as_of, notebook : str
-        Written to each verdict: the date of the information used, and the judging notebook.
+        Date of the information used, and the judging notebook.
     resources : sequence of str
-        Names in datapackage.json of the files read; their digest is written to each verdict, too.
+        Names in datapackage.json of the files read; their digest becomes `inputs`.
     digests : sequence of str
-        Digests of the panels read; joined and written to each verdict as `panel`.
+        Digests of the panels read; joined, they become `panel`.
     """
     read = [data.card(name)["hash"].removeprefix("sha256:") for name in sorted(resources)]
     inputs = hashlib.sha256("".join([*read, *sorted(digests)]).encode()).hexdigest()
@@ -457,9 +456,7 @@ def write_verdicts(
         "inputs": inputs,
         "panel": " ".join(sorted(digests)),
     }
-    rows = [verdict.model_copy(update=stamp).model_dump(mode="json") for verdict in verdicts]
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    data.replace(Path(path), json.dumps(rows, indent=1, ensure_ascii=False) + "\n")
+    return [verdict.model_copy(update=stamp).model_dump(mode="json") for verdict in verdicts]
 
 
 def read_verdicts(folder: str | Path, claims: Collection[str] | None = None) -> list[Verdict]:

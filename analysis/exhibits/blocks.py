@@ -18,6 +18,7 @@ from typing import Any
 import pandas as pd
 from fewtreated.errors import NOT_ESTIMABLE, DesignError
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from analysis import data
 from analysis.estimate import Estimate
@@ -44,6 +45,7 @@ WRAP = "overflow-wrap:anywhere;min-width:4em"
 MONEY = re.compile(r"(?<!sim-)(?:US\$|USD\b|US dollars?\b|\$(?!\w))")
 MATHS = re.compile(r"\$[^$]+\$")
 SMALL = "†"
+CAPTION = "⁂"  # the place of a caption that stands in the Markdown cell below its exhibit
 MOST = 3  # documents in a source line
 GLOSSARY = ROOT / "docs" / "glossary.md"
 ENTRY = re.compile(r"^- \*\*(.+?)\*\*: (.+?)(?=\n-|\n\n)", re.MULTILINE | re.DOTALL)
@@ -65,7 +67,7 @@ class Block:
             "text/html": printable(self.html),
             "text/plain": printable(self.text),
         }
-        return shown | ({MIME: [part.as_json() for part in self.parts]} if self.parts else {})
+        return {**shown, MIME: [part.as_json() for part in self.parts]}
 
     def __add__(self, other: Block) -> Block:
         """Append another block below this one."""
@@ -236,9 +238,10 @@ def _titled(text: str, shown: str, labels: Sequence[str] = ()) -> str:
 
 
 def figure(
-    drawing: Figure | Estimate,
-    caption: str,
+    drawing: Any,
+    caption: str = CAPTION,
     *,
+    data: pd.DataFrame | None = None,
     alt: str = "",
     title: str = "",
     source: Any = "",
@@ -248,10 +251,14 @@ def figure(
 
     Parameters
     ----------
-    drawing : Figure or refused Estimate
+    drawing : Figure, Axes, seaborn grid or refused Estimate
         The drawing, which is closed afterwards; for a refused result, one line is returned instead.
     caption : str
-        One sentence on how to read the figure; without a `title`, what it shows.
+        One sentence on how to read the figure; without a `title`, what it shows. By default it is
+        the Markdown cell below, which begins with ``Figure:``; the runner puts it in.
+    data : DataFrame, optional
+        The numbers drawn, for export and for readers who cannot see the figure; by default those
+        that a chart of :mod:`analysis.exhibits` keeps.
     alt : str
         Alternative text beyond the title, for readers who cannot see the figure; by default the
         numbers drawn, from :func:`analysis.exhibits.words.described`.
@@ -266,10 +273,17 @@ def figure(
         (a column `conf_low`), otherwise the kind set in the style; all are simulated if the style
         is.
     """
+    drawing = getattr(drawing, "figure", drawing)
+    below = caption == CAPTION  # caption and title stand in the cell below
     if not isinstance(drawing, Figure):
+        if below:
+            return _refused(drawing)
         name = re.split(r"[,.:;(]", caption, maxsplit=1)[0].strip()
         return say(capitalised(sentence_of(drawing.reason)), lead=f"{name}: {NOT_ESTIMABLE}.")
-    rows = vars(drawing).get("data", pd.DataFrame())
+    for text in drawing.findobj(Text):  # one mark in the caption serves all numbers
+        if (plain := unmarked(text.get_text())) != text.get_text():
+            text.set_text(plain)
+    rows = vars(drawing).get("data", pd.DataFrame()) if data is None else data
     if LOOK.simulated:
         shown = kind_of_numbers()
     else:
@@ -279,17 +293,30 @@ def figure(
     alt = _titled(". ".join(filter(None, (title, alt))) or caption, shown)
     caption = _titled(caption, shown, labels)
     line = _sourced(source, shown)
-    framed(drawing, _titled(title, shown))
-    picture = to_svg(drawing, unescape(re.sub(r"<[^>]+>", "", line)))
+    if not below:
+        framed(drawing, _titled(title, shown))
+    picture = to_svg(drawing, unescape(re.sub(r"<[^>]+>", "", line)), titled=below)
     image = f'<img src="{picture}" alt="{escape(alt)}" style="width:100%">'
     marked = f"{MARKS[shown]} {escape(unmarked(caption))}"
     html = f'<figure class="exhibit">{image}<figcaption>{marked}{line}</figcaption></figure>'
-    return Block(html, f"Figure: {caption}", (Part("figure", caption, rows),))
+    return _open(Block(html, f"Figure: {caption}", (Part("figure", caption, rows),)))
+
+
+def _refused(result: Estimate) -> Block:
+    """Return the line that stands in the place of an exhibit and its caption, with its reason."""
+    refused = f"{NOT_ESTIMABLE.capitalize()}."
+    line = say(capitalised(sentence_of(result.reason)), lead=refused)
+    return replace(line, html=f"{line.html}<!--refused-->")
+
+
+def _open(exhibit: Block) -> Block:
+    """Hide the place where the runner puts the caption."""
+    return replace(exhibit, html=exhibit.html.replace(CAPTION, "<!--caption-->"))
 
 
 def table(
     frame: pd.DataFrame,
-    caption: str,
+    caption: str = CAPTION,
     *,
     columns: Mapping[str, str] | None = None,
     decimals: Mapping[str, int] | None = None,
@@ -309,7 +336,7 @@ def table(
     frame : DataFrame
         HTML in text cells must be a :class:`Label`.
     caption : str
-        Meaning of a row, and unit.
+        Meaning of a row, and unit; by default the Markdown cell below, as for a figure.
     columns : mapping of column to header, optional
         Columns to show, in this order; by default all, under their own names.
     decimals : mapping of column to int
@@ -343,7 +370,7 @@ def table(
         marked = f"{marks[0]} {marked}"
     above = f"<caption>{escape(marked)}{_sourced(source, shown)}</caption>"
     html = f"{above}<thead>{head}</thead><tbody>{body}</tbody>"
-    return Block(f'<table class="exhibit">{html}</table>', f"Table: {caption}", parts)
+    return _open(Block(f'<table class="exhibit">{html}</table>', f"Table: {caption}", parts))
 
 
 def _cells(
@@ -415,7 +442,7 @@ def as_bounds(rows: pd.DataFrame, names: Collection[str]) -> pd.DataFrame:
 
 
 def estimates(
-    rows: pd.DataFrame, caption: str, *, true: Mapping[str, float] | None = None
+    rows: pd.DataFrame, caption: str = CAPTION, *, true: Mapping[str, float] | None = None
 ) -> Block:
     """Return a table of estimates, followed by the reasons for any that are missing.
 
@@ -425,8 +452,9 @@ def estimates(
         `id`, `label`, `estimate`, `conf_low`, `conf_high`, `unit`, `n`, `mde` and `reason`; `grade`
         is shown if present. A value in a column `truth` overrides that of `true`.
     caption : str
-        Caption, to which are added the unit, if all rows share it, and the meaning of marks and
-        dashes. Estimates below the detectable effect are marked.
+        Caption, by default the Markdown cell below, as for a figure. The unit, if all rows share
+        it, and the meaning of marks and dashes are added to it. Estimates below the detectable
+        effect are marked.
     true : mapping of str to float, optional
         True values by id, in a simulated market; adds the columns "Truth" and "Inside" (whether the
         interval contains the truth).
@@ -518,10 +546,10 @@ def _grades(rows: pd.DataFrame) -> tuple[pd.Series | None, list[str]]:
     named = {*shown} - {"–"}
     if len(named) == 1:
         column = None
-        notes = [f"Grade of all that have an interval: {''.join(named)} (design audit, report 08)."]
+        notes = [f"Grade of all that have an interval: {''.join(named)} (design audit)."]
     else:
         column = shown
-        notes = ["Grades are those of the design audit (report 08)."]
+        notes = ["Grades are those of the design audit."]
     if ungraded.any():
         notes.append("Not graded: the design audit did not test it.")
     return column, notes

@@ -305,7 +305,6 @@ def listed_revenue(event: Event, after: int, last: int, *, small: bool = False) 
     before = listed.base_year()
     closed = listed.closed_names()
     index = listed.indexed(before, before - 1, last)
-    _, series = listed.revenues()
     rows = index.set_axis(index.index + 0.5).rename_axis(index="middle", columns="term")
     drawing = paths(
         rows.reset_index().melt(id_vars="middle", value_name="estimate"),
@@ -328,6 +327,6 @@ def listed_revenue(event: Event, after: int, last: int, *, small: bool = False) 
         source=(
             "sellers’ accounts, mostly as summarised by data sites; report 03"
             if small
-            else pd.concat([one.sources for one in series.values()])
+            else listed.revenue_sources()
         ),
     )

@@ -19,9 +19,18 @@ import seaborn as sns
 from fewtreated.errors import NOT_ESTIMABLE
 from matplotlib import dates
 from matplotlib import pyplot as plt
-from matplotlib.ticker import Formatter
+from matplotlib.colors import ListedColormap, to_hex
+from matplotlib.ticker import (
+    Formatter,
+    LogFormatter,
+    LogLocator,
+    MaxNLocator,
+    NullLocator,
+    ScalarFormatter,
+)
 
 from analysis.estimate import Estimate
+from analysis.evidence.verdicts import CONTRADICTED, NOT_SHOWN, NOT_TESTABLE, SUPPORTED
 from analysis.exhibits.payload import estimate_rows, of_figure, refused
 from analysis.exhibits.style import BAND, BESIDE, FAINT, INK, MAIN, REST, WIDTH
 from analysis.numbers import number, span
@@ -231,9 +240,106 @@ def forest(
         legend_above(axes, lines=1 if margin else 0)
     axes.axvline(0, **ZERO)
     axes.set_xlabel(xlabel)
+    axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
     axis_numbers(axes, "x", signed=signed)
     if margin:
         _shade_margin(axes, margin, signed=signed)
+    return drawing
+
+
+@chart
+def money_line(
+    rows: pd.DataFrame, *, band: tuple[float, float], needed: str, xlabel: str
+) -> Figure:
+    """Draw sums of money on one line, on a log scale, over the band in which something happens.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        `term`, `note` (may be empty), `conf_low` and `conf_high`: a bar if the ends differ, a
+        point if they are equal, and one with an arrow if the high end is infinite ("more than"). A
+        point is hollow if `asserted`. Names stand below and above the line by turns.
+    band : (low, high)
+        Shaded range.
+    needed : str
+        What the range is, written over it.
+    xlabel : str
+        What the sums are, with their unit.
+    """
+    drawing, axes = plt.subplots(figsize=(WIDTH, 1.75))
+    axes.set(xscale="log", ylim=(-1, 1), yticks=[], xlabel=xlabel)
+    axes.spines["left"].set_visible(False)
+    axes.axhline(0, **ZERO)
+    axes.axvspan(*band, color=BAND, lw=0, zorder=0)
+    middle = float(np.sqrt(band[0] * band[1]))
+    above: Style = {"ha": "center", "va": "top", "fontsize": 8, "color": MAIN, "weight": "bold"}
+    near(axes, (middle, 1), f"{needed}\n{_ends(*band)}", (0, -4), **above)
+    for at, row in enumerate(rows.to_dict("records")):
+        _sum_of_money(axes, row, above=at % 2 == 1)
+    low = min(rows["conf_low"].min(), band[0])
+    high = max(rows["conf_low"].max(), band[1])
+    axes.set_xlim(low / 1.5, high * 1.7)
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter("{x:g}")
+    return drawing
+
+
+def _sum_of_money(axes: Axes, row: Row, *, above: bool) -> None:
+    """Draw a sum on a line of money, with its name above or below."""
+    low = row["conf_low"]
+    high = row["conf_high"]
+    side = 1 if above else -1
+    if high == np.inf:
+        arrow = Style(arrowstyle="->", color=MAIN, lw=1.5, shrinkA=0, shrinkB=0)
+        axes.annotate("", (low * 1.25, 0), (low, 0), arrowprops=arrow)
+        high = low
+    if high > low:
+        axes.plot([low, high], [0, 0], color=MAIN, lw=6, zorder=3)
+    else:
+        inside = "white" if row["asserted"] else MAIN
+        axes.plot(low, 0, "o", color=MAIN, mfc=inside, ms=7, zorder=3)
+    look: Style = {"ha": "center", "va": "bottom" if above else "top", "fontsize": 7.5}
+    lines = (row["term"], _ends(low, row["conf_high"]), row["note"])
+    middle = (float(np.sqrt(low * high)), 0)
+    near(axes, middle, "\n".join(filter(None, lines)), (0, 8 * side), **look)
+
+
+def _ends(low: float, high: float) -> str:
+    """Write a range: its two ends, one number, or what it exceeds."""
+    if high == np.inf:
+        return f"more than {number(low)}"
+    if low == high:
+        return number(low)
+    return f"{number(low)} to {number(high)}"
+
+
+@chart
+def heat(rows: pd.DataFrame, *, x: str, y: str, xlabel: str, ylabel: str) -> Figure:
+    """Draw numbers in a table whose cells are the darker the larger the number, by panel.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        The columns `x` and `y` (text, in the order of the rows), `estimate`, and `panel`, the title
+        of a table; the tables stand side by side and share their colours.
+    """
+    panels = dict(iter(rows.groupby("panel", sort=False)))
+    tall = 0.75 + 0.21 * rows[y].nunique()
+    drawing, grid = plt.subplots(
+        1, len(panels), figsize=(WIDTH, tall), sharey=True, squeeze=False, layout="constrained"
+    )
+    look: Style = {"cbar": False, "annot": True, "fmt": ".1f", "annot_kws": {"fontsize": 7.5}}
+    look |= {"vmin": 0, "vmax": 1.6 * float(rows["estimate"].max()), "linewidths": 0.5}
+    shades = sns.light_palette(to_hex(MAIN), as_cmap=True)
+    for axes, (title, cells) in zip(grid[0], panels.items(), strict=True):
+        order = {"index": cells[y].unique(), "columns": cells[x].unique()}
+        wide = cells.pivot(index=y, columns=x, values="estimate").reindex(**order)
+        sns.heatmap(wide, ax=axes, cmap=shades, **look)
+        axes.set_title(title)
+        axes.set(xlabel=xlabel, ylabel="")
+        axes.tick_params(length=0, rotation=0)
+    grid[0, 0].set_ylabel(ylabel)
     return drawing
 
 
@@ -281,6 +387,201 @@ def _shade_margin(axes: Axes, margin: tuple[float, float], *, signed: bool) -> N
     limits = axes.get_xlim()
     axes.axvspan(*np.clip(margin, *limits), color=BAND, zorder=0, lw=0)
     axes.set_xlim(limits)
+
+
+@chart
+def stacked(rows: pd.DataFrame, *, parts: Mapping[str, str], unsure: str, xlabel: str) -> Figure:
+    """Draw one horizontal bar per term, stacked from its parts, with a note at its end.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        `group` and `term`, written beside the bars; `note`, written at their ends; and the columns
+        named in `parts`. Groups stand apart.
+    parts : mapping of column to label
+        In the order in which they are stacked.
+    unsure : str
+        The column that is hatched, since it may belong to either neighbour.
+    xlabel : str
+        Label of the axis of numbers.
+    """
+    drawing, axes = plt.subplots(figsize=(WIDTH, 0.85 + 0.25 * len(rows)))
+    apart = 0.6 * (rows["group"] != rows["group"].shift()).cumsum()
+    heights = -(np.arange(len(rows)) + apart.to_numpy())
+    looks = _looks_of_parts(parts, unsure)
+    left = np.zeros(len(rows))
+    for name, label in parts.items():
+        widths = rows[name].to_numpy(float)
+        axes.barh(heights, widths, left=left, height=0.72, label=label, **looks[name])
+        left += widths
+    for height, end, note in zip(heights, left, rows["note"], strict=True):
+        near(axes, (end, height), note, (4, 0))
+    axes.set_yticks(heights, [fill(term, LONGEST_TERM) for term in rows["term"]])
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    axes.set_xlim(0, 1.22 * left.max())
+    axes.set_xlabel(xlabel)
+    axis_numbers(axes, "x")
+    legend_above(axes)
+    return drawing
+
+
+def sales_by_place(sold: pd.DataFrame) -> Figure | Estimate:
+    """Draw what sellers sold on Amazon and elsewhere, with Amazon's part at the ends of the bars.
+
+    `sold` is from :func:`analysis.evidence.shift.stacks`. What may have been sold in either place
+    is hatched. Sellers that disclosed no closure are marked.
+    """
+    undisclosed = sold["closed"].map({"yes": ""}).fillna(" (no closure disclosed)")
+    rows = sold.assign(
+        group=sold["firm"],
+        term=sold["firm"] + undisclosed + ", " + sold["period"],
+        note=[_part_of_amazon(*ends) for ends in sold[["part_low", "part_high"]].to_numpy()],
+    )
+    parts = {
+        "on_amazon": "on Amazon",
+        "either": "in one or the other: only a limit is known",
+        "elsewhere": "elsewhere",
+    }
+    return stacked(rows, parts=parts, unsure="either", xlabel="sales, billion yuan")
+
+
+def _part_of_amazon(low: float, high: float) -> str:
+    """Word Amazon's part of a seller's sales, from its least to its largest, in per cent."""
+    if high - low >= 100:
+        return "Amazon’s part unknown"
+    ends = dict.fromkeys(number(end, 0) for end in (low, high))
+    return f"{' to '.join(ends)} per cent on Amazon"
+
+
+def _looks_of_parts(parts: Iterable[str], unsure: str) -> dict[str, Style]:
+    """Return a colour for each part of a bar, and hatching for the one that is unsure."""
+    colours = iter((MAIN, FAINT, BAND))
+    hatched: Style = {"facecolor": REST, "hatch": "/////", "lw": 0.6}  # lines are white
+    return {
+        name: hatched if name == unsure else {"facecolor": next(colours), "lw": 0.6}
+        for name in parts
+    }
+
+
+@chart
+def heat_by_limit(rows: pd.DataFrame, *, x: str, least: float, xlabel: str = "") -> Figure:
+    """Draw a map with one row per term, and each number in its cell, dark from a limit on.
+
+    Numbers of at least `least` are dark, others pale; missing ones are a dash. Terms and columns
+    keep the order in which they first come.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        `term`, `estimate` and the column `x`.
+    x : str
+        Column whose values are the columns of the map.
+    least : float
+        Number from which a cell is dark.
+    xlabel : str
+        What the numbers are, written above the map.
+    """
+    wide = rows.pivot(index="term", columns=x, values="estimate")
+    wide = wide.loc[rows["term"].unique(), rows[x].unique()]
+    terms = [fill(term, LONGEST_TERM) for term in wide.index]
+    heads = [fill(str(head), max(9, 76 // len(wide.columns))) for head in wide.columns]
+    lines = sum(term.count("\n") + 1 for term in terms)
+    above = max(head.count("\n") + 1 for head in heads)
+    drawing, axes = plt.subplots(figsize=(WIDTH, 0.3 + 0.13 * above + 0.165 * lines))
+    shades = wide.ge(least).mask(wide.isna()).astype(float)
+    sns.heatmap(
+        shades,
+        annot=wide.map(lambda cell: number(cell, 0)).to_numpy(),
+        fmt="",
+        annot_kws={"fontsize": 7.5},
+        cmap=ListedColormap([BAND, MAIN]),
+        vmin=0,
+        vmax=1,
+        cbar=False,
+        linewidths=0.8,
+        xticklabels=heads,
+        yticklabels=terms,
+        ax=axes,
+    )
+    axes.xaxis.tick_top()
+    axes.xaxis.set_label_position("top")
+    axes.tick_params(length=0, labelsize=7.5, labelrotation=0)
+    axes.set(xlabel=xlabel, ylabel="")
+    return drawing
+
+
+def styled(drawing: Any, high: float, *, signed: bool = False) -> Any:
+    """Give a drawing of seaborn the width of the page, and numbers as in the reports.
+
+    Parameters
+    ----------
+    drawing : Axes or seaborn grid
+    high : float
+        Height, inches.
+    signed : bool
+        Whether positive numbers on the vertical axis get a plus sign.
+
+    Returns
+    -------
+    Axes or seaborn grid
+        `drawing`.
+    """
+    drawing.figure.set_layout_engine("constrained")
+    drawing.figure.set_size_inches(WIDTH, high)
+    for axes in drawing.figure.axes:
+        for axis, sign in ((axes.xaxis, False), (axes.yaxis, signed)):
+            if isinstance(axis.get_major_formatter(), ScalarFormatter | LogFormatter):
+                axis.set_major_formatter(Ticks(signed=sign))
+                axis.set_minor_locator(NullLocator())
+    return drawing
+
+
+# A tile per statement
+
+TILES: dict[str, Style] = {
+    SUPPORTED: {"facecolor": "#0068a3", "edgecolor": "#0068a3", "color": "white"},
+    CONTRADICTED: {"facecolor": "#b84a00", "edgecolor": "#b84a00", "color": "white"},
+    NOT_SHOWN: {"facecolor": "white", "edgecolor": "#5a6672", "color": "#3d4852"},
+    NOT_TESTABLE: {"facecolor": "#f3f4f6", "edgecolor": "#7b8794", "color": "#4a5560", "ls": ":"},
+}
+"""Looks of the verdicts, as in print and on the pages of a release."""
+
+
+@chart
+def tiles(said: pd.DataFrame) -> Figure:
+    """Draw a tile per statement, in a row per speaker, with the look of the verdict on it.
+
+    `said` is from :func:`analysis.evidence.claims.scored`. Tiles of one speaker stand in the order
+    of the verdicts; the legend counts those of each.
+    """
+    of_speakers = dict(iter(said.groupby("speaker", sort=False)))
+    most = max(map(len, of_speakers.values()))
+    drawing, axes = plt.subplots(figsize=(WIDTH, 0.45 + 0.44 * len(of_speakers)))
+    heights = terms_axis(axes, of_speakers, size=8)
+    places = {word: place for place, word in enumerate(TILES)}
+    for height, rows in zip(heights, of_speakers.values(), strict=True):
+        ordered = rows.sort_values("word", key=lambda words: words.map(places), kind="stable")
+        for left, row in enumerate(ordered.to_dict("records")):
+            _tile(axes, (left, height), row["short"], **TILES[row["word"]])
+    counted = said["word"].value_counts()
+    for word, look in TILES.items():
+        axes.fill([], [], label=f"{word} ({counted.get(word, 0)})", **_without_text(look))
+    axes.set(xlim=(-0.03, most), xticks=[])
+    axes.spines["bottom"].set_visible(False)
+    legend_above(axes)
+    return drawing
+
+
+def _tile(axes: Axes, at: tuple[float, float], text: str, **look: Any) -> None:
+    """Draw a tile with a text in it; `at` is the middle of its left side."""
+    axes.barh(at[1], 0.94, left=at[0], height=0.84, lw=0.9, **_without_text(look))
+    inside: Style = {"ha": "center", "va": "center", "fontsize": 6.3, "color": look["color"]}
+    axes.text(at[0] + 0.47, at[1], fill(text, 13), **inside)
+
+
+def _without_text(look: Style) -> Style:
+    return {name: value for name, value in look.items() if name != "color"}
 
 
 # Dates and draws

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from fewtreated.errors import NOT_ESTIMABLE
 from matplotlib import pyplot as plt
+from matplotlib.colors import to_hex
 from matplotlib.ticker import LogLocator, MaxNLocator, MultipleLocator, NullLocator
 
 from analysis.estimate import Estimate
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 
 Months = tuple[str, str]  # first and last month, for example of the closures
 DOTTED: Style = {"color": REST, "lw": 0.7, "ls": (0, (1, 2)), "zorder": 0}
+BRIDGE: Style = {"lw": 1.6, "ls": (0, (1, 1.5)), "zorder": 2}  # over a gap, joined to its points
 LEADER: Style = {"arrowstyle": "-", "color": FAINT, "lw": 0.6, "shrinkA": 0, "shrinkB": 2}
 # per cent: lower end of an event study's axis, and range of its upper end
 LOWEST = -105.0
@@ -80,6 +83,14 @@ def shade(axes: Axes, closures: Months, *, named: bool = True) -> None:
         axes.annotate("accounts closed", ((first + last) / 2, 1.01), **over)
 
 
+def shade_days(axes: Axes, first: pd.Timestamp, last: pd.Timestamp, name: str) -> None:
+    """Shade the days from `first` to `last` on an axis of years, with a name above the plot."""
+    ends = [day.year + (day.dayofyear - 1) / (365 + day.is_leap_year) for day in (first, last)]
+    axes.axvspan(*ends, color=BAND, lw=0, zorder=0)
+    over: Style = {"xycoords": ("data", "axes fraction"), "ha": "center", "va": "bottom"}
+    axes.annotate(name, (sum(ends) / 2, 1.01), fontsize=7.5, **over)
+
+
 @chart
 def paths(
     rows: pd.DataFrame,
@@ -117,7 +128,7 @@ def paths(
     log : {"", "x", "y"}
         Axis with a log scale.
     size : (width, height), optional
-        Size of a row of panels, inches.
+        Size of a row of panels, inches; the vertical axis then has few ticks.
     """
     dated = isinstance(rows[x].iloc[0], pd.Period)
     rows = rows.assign(x=years_of(rows[x]) if dated else rows[x])
@@ -144,6 +155,8 @@ def paths(
             axes.axhline(0, color=REST, lw=0.6, ls="-")
             axes.axvline(0, **DOTTED)
         _scales(axes, ticks, log=log, signed=shared)
+        if size and not log:
+            axes.yaxis.set_major_locator(MaxNLocator(4))
         _lines(axes, lines, strong, named=len(set(rows["term"])) > 1)
         if level is not None:
             axes.hlines(level, lines["x"].min(), lines["x"].max(), **ZERO)
@@ -191,7 +204,8 @@ def _line(axes: Axes, line: pd.DataFrame, *, strong: bool, named: bool) -> None:
     estimates = line["estimate"]
     gaps = estimates.isna() & estimates.ffill().notna() & estimates.bfill().notna()
     if gaps.any():
-        axes.plot(*line.dropna(subset="estimate")[["x", "estimate"]].to_numpy().T, **DOTTED)
+        known = line.dropna(subset="estimate")[["x", "estimate"]].to_numpy().T
+        axes.plot(*known, color=style["color"], **BRIDGE)
     few = named and "conf_low" not in line and len(line) <= 12
     axes.plot(line["x"], estimates, marker="o" if few else "", ms=3, **style)
     peaks = estimates == estimates.rolling(3, min_periods=1, center=True).max()
@@ -253,13 +267,18 @@ def _names(axes: Axes, lines: Mapping[str, pd.DataFrame], strong: Sequence[str])
 
 
 def shares_chart(
-    lines: Mapping[str, pd.DataFrame], *, ylabel: str, closures: Months, compared: Sequence[str]
+    lines: Mapping[str, pd.DataFrame],
+    *,
+    ylabel: str,
+    closures: Months,
+    compared: Sequence[str],
+    height: float = 3.2,
 ) -> Figure | Estimate:
     """Draw shares by half-year with their intervals.
 
     The first line is in the main colour. `lines` have `term`, the first month of a half-year, and
     `estimate`, `conf_low`, `conf_high`. The shares in the `compared` half-years are written beside
-    their points.
+    their points, and the first months of such half-years below the axis. `height` is in inches.
     """
     rows = pd.concat(
         [line.assign(half=line["term"], term=name) for name, line in lines.items()],
@@ -269,9 +288,12 @@ def shares_chart(
     notes = [f"{number(share)} %" for share in rows["estimate"]]
     rows = rows.assign(middle=years_of(months) + 0.25, note=notes)
     rows.loc[~rows["half"].isin(compared), "note"] = ""
-    names = [f"{month:%b %Y} –\n{month + 5:%b %Y}" for month in months]
-    ticks = dict(zip(rows["middle"], names, strict=True))
-    size = (WIDTH, 3.2)
+    ticks = {
+        middle: f"{month:%b %Y}"
+        for middle, month in zip(rows["middle"], months, strict=True)
+        if f"{month:%m}" == compared[0][-2:]
+    }
+    size = (WIDTH, height)
     return paths(
         rows,
         x="middle",
@@ -281,6 +303,36 @@ def shares_chart(
         ylabel=ylabel,
         size=size,
     )
+
+
+@chart
+def shares_by_definition(
+    rows: pd.DataFrame, *, strong: str, ylabel: str, closures: Months
+) -> Figure:
+    """Draw shares over the years with a line and a marker of its own for each definition.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        `year` (with its fraction), `value` and `term`, the definition in a few words.
+    strong : str
+        The term in the main colour; the others are grey.
+    closures : (first month, last month)
+        Months to shade.
+    """
+    drawing, axes = plt.subplots(figsize=(WIDTH, 2.1))
+    terms = [strong, *(term for term in rows["term"].unique() if term != strong)]
+    colours = dict.fromkeys(terms, to_hex(REST)) | {strong: to_hex(MAIN)}
+    look: Style = {"hue_order": terms, "style_order": terms, "palette": colours}
+    look |= {"markers": True, "dashes": False, "markersize": 6, "errorbar": None}
+    sns.lineplot(rows, x="year", y="value", hue="term", style="term", ax=axes, **look)
+    shade(axes, closures)
+    axes.set(xlabel="", ylabel=ylabel, ylim=(0, None))
+    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), title=None)
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.yaxis.set_major_locator(MaxNLocator(4))
+    axis_numbers(axes, "y")
+    return drawing
 
 
 @chart

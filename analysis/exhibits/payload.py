@@ -6,6 +6,7 @@ A block stores them in the notebook beside its HTML, and the runner writes them 
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,7 +67,9 @@ OURS = {
 class Part:
     """Data behind one exhibit, such as estimates, facts or the points in a figure."""
 
-    kind: Literal["answer", "estimates", "figure", "facts", "brief", "spoken", "believe"]
+    kind: Literal[
+        "answer", "estimates", "figure", "facts", "brief", "spoken", "believe", "verdicts"
+    ]
     caption: str
     data: pd.DataFrame
 
@@ -127,6 +130,18 @@ def of_facts(rows: Iterable[Sequence[str]]) -> Part:
 def read_facts(text: str) -> pd.DataFrame:
     """Read facts from the text of :meth:`Part.as_json`."""
     return pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
+
+
+def of_verdicts(rows: Iterable[Mapping[str, Any]]) -> Part:
+    """Build a part from verdicts, which the runner reads from the notebook."""
+    lines = [json.dumps(row, ensure_ascii=False) for row in rows]
+    return Part("verdicts", "", pd.DataFrame({"verdict": lines}, dtype=object))
+
+
+def read_verdict_rows(text: str) -> list[dict[str, Any]]:
+    """Read verdicts from the text of :meth:`Part.as_json`."""
+    lines = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)["verdict"]
+    return [json.loads(line) for line in lines]
 
 
 def of_figure(handed: Mapping[str, Any]) -> pd.DataFrame:

@@ -8,30 +8,50 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+from IPython import get_ipython
 
 from analysis import data, parameters, provenance
 from analysis.event import Event, read_event
-from analysis.evidence import verdicts
+from analysis.evidence import claims, verdicts
 from analysis.evidence.verdicts import Verdict
-from analysis.exhibits import blocks, style
+from analysis.exhibits import answers, blocks, style
 from analysis.exhibits.blocks import NOTHING, Block, link, note
-from analysis.exhibits.payload import of_facts
+from analysis.exhibits.payload import of_facts, of_verdicts
 from analysis.simulated import market_of
 
 if TYPE_CHECKING:
+    from analysis.estimate import Estimate
     from analysis.panel import Panel
     from analysis.study import Study
 
-HIDDEN = ("verdict_file", "verdict_folder")  # paths of output do not affect results
-FILES = ("panel_path", "panel_map", "event")  # only the name of a file counts, not its folder
+HIDDEN = ("verdict_folder",)  # where the verdicts of a run stand does not affect results
+FILES = (
+    "panel_path",
+    "panel_map",
+    "event",
+    "share_draws",
+)  # only the name of a file counts, not its folder
 
 
-def start(notebook: str, namespace: Mapping[str, object]) -> Event:
+@dataclass
+class Current:
+    """The notebook that is running: its name, parameters and event."""
+
+    notebook: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    event: Event | None = None
+
+
+current = Current()
+
+
+def start(notebook: str) -> Event:
     """Set up a notebook on public figures, and return its event.
 
     This checks the parameters and sets the style for real data.
@@ -39,62 +59,107 @@ def start(notebook: str, namespace: Mapping[str, object]) -> Event:
     Parameters
     ----------
     notebook : str
-        Name of its file in ``notebooks/``.
-    namespace : mapping
-        The ``globals()`` of the notebook.
+        Its path in ``notebooks/`` without the ending, such as ``"02_growth"``.
 
     Raises
     ------
     DesignError
         If a parameter is invalid, or the public figures are about another event.
     """
-    settings = parameters.checked_parameters(notebook, namespace)
+    settings = _checked(notebook)
     style.use("real")
-    return read_event(str(settings["event"]), on_record=True)
+    current.event = read_event(str(settings["event"]), on_record=True)
+    return current.event
 
 
-def start_simulated(notebook: str, namespace: Mapping[str, object]) -> str:
+def start_simulated(notebook: str) -> str:
     """Set up a notebook on a simulated market, and return the name of the market.
 
     Parameters and exceptions are as for :func:`start`.
     """
-    settings = parameters.checked_parameters(notebook, namespace)
+    settings = _checked(notebook)
     if "event" in settings:
-        read_event(str(settings["event"]), on_record=True)
-    market = market_of(parameters.NOTEBOOKS / notebook, settings)
+        current.event = read_event(str(settings["event"]), on_record=True)
+    market = market_of(parameters.NOTEBOOKS / f"{notebook}.ipynb", settings)
     style.use("simulated", market)
     return market
 
 
-def start_panel(
-    notebook: str, namespace: Mapping[str, object], open_study: Callable[[Mapping[str, Any]], Study]
-) -> Study:
+def start_panel(notebook: str, open_study: Callable[[Mapping[str, Any]], Study]) -> Study:
     """Set up a notebook on a panel, and return the study described by its parameters.
 
     `open_study` is either `Study.open` or the function in :mod:`market` that simulates a panel if
     no file is specified.
     """
-    study = open_study(parameters.checked_parameters(notebook, namespace))
+    study = open_study(_checked(notebook))
     style.use(study.mark, study.market, study.caveats, study.file)
+    current.event = study.event
     return study
 
 
+def _checked(notebook: str) -> Mapping[str, Any]:
+    """Record a notebook as the one that is running, and return its checked parameters."""
+    settings = parameters.checked_parameters(f"{notebook}.ipynb", get_ipython().user_ns)
+    current.notebook = notebook
+    current.settings = settings
+    current.event = None
+    return settings
+
+
+def judge(question: str, evidence: Estimate | None = None, **finding: Any) -> Verdict:
+    """Judge a claim about the event of the notebook by its rule.
+
+    Parameters
+    ----------
+    question : str
+        A question of the event, such as ``"growth_not_lower"``, or a claim and its reading, such as
+        ``"C08 market"``.
+    evidence : Estimate, optional
+        Estimate of one term, whose numbers and interval are judged.
+    **finding
+        What else :class:`analysis.evidence.claims.Finding` takes, such as `tier` and `window`.
+
+    Raises
+    ------
+    DesignError
+        As :func:`analysis.evidence.claims.judge`.
+    """
+    event = current.event
+    asked = event.asked if event else {}
+    claim, reading = asked.get(question) or question.partition(" ")[::2]
+    given = finding
+    if evidence is not None:
+        given = {**_as_finding(evidence), **finding}
+    return claims.judge(claim, reading, claims.Finding(**given), event=event)
+
+
+def _as_finding(evidence: Estimate) -> dict[str, Any]:
+    """Return the numbers of an estimate by their names in a finding."""
+    row = evidence.rows.iloc[0]
+    found = {
+        "interval": (row["conf_low"], row["conf_high"]),
+        "kind": evidence.interval,
+        "provenance": "estimate",
+    }
+    if pd.notna(row["estimate"]):
+        found |= {
+            "estimate": row["estimate"],
+            "kind": f"{evidence.level:.0%} {evidence.interval}",
+        }
+    return found
+
+
 def finish(
-    notebook: str,
-    namespace: Mapping[str, object],
-    judged: Sequence[Verdict] = (),
-    *,
+    *judged: Verdict,
     read: Sequence[str] = (),
     sources: Sequence[pd.DataFrame] = (),
     panel: Panel | None = None,
 ) -> Block:
-    """Write a notebook's verdicts to its `verdict_file`, and return its closing block.
+    """Return the closing block of a notebook, which hands on its verdicts.
 
     Parameters
     ----------
-    notebook, namespace
-        As in :func:`start`.
-    judged : sequence of Verdict
+    *judged : Verdict
         In the order in which they are shown.
     read : sequence of str
         Names in ``data/datapackage.json`` of the files that were read.
@@ -103,16 +168,17 @@ def finish(
     panel : Panel, optional
         The panel from which effects were estimated.
     """
-    settings = parameters.checked_parameters(notebook, namespace)
-    verdicts.write_verdicts(
+    settings = current.settings
+    rows = verdicts.as_rows(
         judged,
-        str(settings["verdict_file"]),
         as_of=str(settings["as_of"]),
-        notebook=Path(notebook).stem,
+        notebook=current.notebook,
         resources=read,
         digests=[panel.digest] if panel else [],
     )
-    return colophon(settings, read, sources, panel)
+    closing = colophon(settings, read, sources, panel)
+    handed_on = of_verdicts(rows)
+    return replace(closing, parts=(*answers.of_judged(judged), *closing.parts, handed_on))
 
 
 def colophon(

@@ -35,7 +35,7 @@ PALETTE["simulated"] = ("#6a3d9a", "#7b7190", "#c6b8da", "#e7dff1")
 first two.
 """
 FAMILY = "Noto Sans CJK SC"
-ASCII = frozenset(map(chr, range(32, 127)))
+LETTERS = frozenset(map(chr, range(32, 127))) | frozenset("“”‘’–−…×≥≤")
 # inches: the text width of the page, and of a figure beside the answer
 WIDTH = 6.4
 BESIDE = 3.65
@@ -124,10 +124,11 @@ def framed(figure: Figure, title: str) -> None:
         figure.suptitle("\n".join(over), fontsize=8.5, weight="bold", x=0.005, ha="left", **stamp)
 
 
-def to_svg(figure: Figure, source: str = "") -> str:
+def to_svg(figure: Figure, source: str = "", *, titled: bool = False) -> str:
     """Convert a figure to a data URL of an SVG image, and close it.
 
-    The source is stored in the metadata of the image.
+    The source is stored in the metadata of the image. If it is yet to be `titled`, it has the
+    letters of a title in bold.
     """
     from matplotlib import pyplot as plt
 
@@ -139,8 +140,10 @@ def to_svg(figure: Figure, source: str = "") -> str:
         )
     plt.close(figure)
     drawn = printable(buffer.getvalue())
-    weights = [weight for weight in FONTS if weight == 400 or f"font-weight: {weight}" in drawn]
-    faces = "".join(_face(weight, frozenset(drawn) | ASCII) for weight in weights)
+    weights = [
+        weight for weight in FONTS if titled or weight == 400 or f"font-weight: {weight}" in drawn
+    ]
+    faces = "".join(_face(weight, frozenset(drawn) | LETTERS) for weight in weights)
     drawn = drawn.replace("<defs>", f"<defs><style>{faces}</style>", 1)
     return "data:image/svg+xml;base64," + base64.b64encode(drawn.encode()).decode("ascii")
 

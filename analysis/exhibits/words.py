@@ -1,8 +1,8 @@
 """Titles, alternative texts and sentences, worded by rules from the numbers that they describe.
 
 By these rules, something fell if its interval lies below zero and rose if it lies above; otherwise
-no change is clear. The text for a refused result is empty. Sentences that only one report uses are
-in its notebook.
+no change is clear. The text for a refused result is empty or states the reason. Reports on a panel
+call these rules in their text, since its sentences must be true of any panel.
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from fewtreated.errors import NOT_ESTIMABLE
 
 from analysis.estimate import Estimate
 from analysis.evidence.verdicts import (
     CONTRADICTED,
     NOT_SHOWN,
+    NOT_TESTABLE,
     SUPPORTED,
     USABLE,
     Verdict,
@@ -33,14 +35,18 @@ from analysis.numbers import (
     percent_change,
     points,
     quantity,
+    sentence_of,
     span,
     spelled,
 )
+from analysis.simulated import condition
 
 if TYPE_CHECKING:
-    from analysis.estimands.design import Design
+    from analysis.estimands.design import Design, Sample
+    from analysis.study import Study
 
 MOST = 4  # names listed in a sentence at most; more are counted, as are names with a comma
+NO_INTERVAL = "No interval can be computed from this panel"  # instead of a finding, as a title
 
 
 # Names and numbers in a row
@@ -64,6 +70,11 @@ def listing(names: Iterable[str], total: int = 0, *, every: str = "all") -> str:
             count = every
         return f"{count} {max(total, len(items))}"
     return " and ".join(filter(None, (", ".join(items[:-1]), *items[-1:])))
+
+
+def text(name: str) -> str:
+    """Write a name, such as that of a platform, as it is."""
+    return name
 
 
 def with_interval(row: Mapping[str, Any]) -> str:
@@ -128,7 +139,7 @@ def _sides(rows: Any) -> tuple[pd.DataFrame, pd.Series, pd.Series]:
 
 
 def by_direction(
-    rows: Any, *, fell: str = "fell", rose: str = "rose", unknown: str = "no clear change for"
+    rows: Any, fell: str = "fell", rose: str = "rose", unknown: str = "no clear change for"
 ) -> str:
     """State which terms fell, which rose, and for which no change is clear.
 
@@ -147,10 +158,10 @@ def by_direction(
     sides = ((terms[below], fell), (terms[above], rose))
     clauses = [f"{listing(side, len(terms))} {verb}" for side, verb in sides if len(side)]
     clauses += [f"{unknown} {listing(rest, len(terms), every='any of')}"] if len(rest) else []
-    return capitalised("; ".join(clauses))
+    return capitalised("; ".join(clauses)) or NO_INTERVAL
 
 
-def by_ways(rows: pd.DataFrame, *, fell: str, rose: str) -> str:
+def by_ways(rows: pd.DataFrame, fell: str, rose: str) -> str:
     """Count the specifications that find a fall, a rise, or neither."""
     bounded, below, above = _sides(rows)
     less = below.sum()
@@ -162,7 +173,7 @@ def by_ways(rows: pd.DataFrame, *, fell: str, rose: str) -> str:
         neither = ""
     if len(bounded):
         return f"{text}{neither}"
-    return ""
+    return NO_INTERVAL
 
 
 def beside_margin(rows: Any, margin: float, what: str, verdict: Verdict | None = None) -> str:
@@ -170,9 +181,11 @@ def beside_margin(rows: Any, margin: float, what: str, verdict: Verdict | None =
 
     If the interval tests nothing by the `verdict` on it, the text says so.
     """
+    if refused(rows):
+        return NO_INTERVAL
     low, high = estimate_rows(rows).iloc[-1][["conf_low", "conf_high"]]
     if np.isnan([low, high]).any():
-        return ""
+        return NO_INTERVAL
     if is_exact((low, high)):
         return f"Whether {what} changed is open: the interval has no width, so no error was found"
     word = not_lower((low, high), margin)
@@ -206,7 +219,7 @@ def after_closure(rows: Any) -> str:
     The intervals are those of an event study.
     """
     if refused(rows):
-        return ""
+        return NO_INTERVAL
     bounded, lower, higher = _sides(rows)
     since = bounded["month"] >= 0
     away = lower | higher
@@ -229,7 +242,7 @@ def across_choices(rows: pd.DataFrame, unit: str) -> str:
     others = rows.iloc[1:-1].dropna(subset="estimate")
     placebo = rows.iloc[-1]
     if pd.isna(first["estimate"]) or others.empty:
-        return ""
+        return NO_INTERVAL
     ends = span(others["estimate"].min(), others["estimate"].max(), unit)
     text = (
         f"The estimate is {quantity(first['estimate'], unit)} {unit}; {len(others)} other choices"
@@ -247,7 +260,7 @@ def across_choices(rows: pd.DataFrame, unit: str) -> str:
 # Effects and their checks
 
 
-def surely(row: Mapping[str, Any], who: str, did: str, *, passed: bool) -> str:
+def surely(row: Mapping[str, Any], who: str, did: str, passed: bool) -> str:
     """State whether firms did less or more, and how certain this is.
 
     The text is empty if there is no interval. They "probably" did if the interval excludes zero,
@@ -278,7 +291,7 @@ def surely(row: Mapping[str, Any], who: str, did: str, *, passed: bool) -> str:
     return f"{capitalised(who)} {verb} {did.format('less' if high < 0 else 'more')}."
 
 
-def clustered(design: Design, *, rivals: bool = False) -> str:
+def clustered(design: Design, rivals: bool = False) -> str:
     """Describe how standard errors are clustered, for example "clustered by category".
 
     The description is for closed sellers alone, or also for `rivals`.
@@ -336,11 +349,13 @@ def breakdown_sentence(bounds: Estimate, of: str) -> str:
     if bounds.refused:
         return ""
     value = bounds.details["breakdown"]
+    known = {"unit": "per cent", "conf_low": nan, "conf_high": nan}
+    truth = in_truth(bounds.details.get("truth"), known)
     if pd.isna(value):
         return (
             f"Even with no drift the interval of the mean effect {of} includes zero, so there is no"
-            " breakdown value."
-        )
+            f" breakdown value. {truth}"
+        ).strip()
     times = number(value, 2, mark=kind_of_numbers("estimate"))
     per = (
         f"the drift a {bounds.details['period']} is at most {times} times the largest before"
@@ -350,7 +365,7 @@ def breakdown_sentence(bounds: Estimate, of: str) -> str:
         drift = f"as long as {per}: the breakdown value"
     else:
         drift = "under every drift that we tried"
-    return f"The interval of the mean effect {of} excludes zero {drift}."
+    return f"The interval of the mean effect {of} excludes zero {drift}. {truth}".strip()
 
 
 def pretrend(study: Estimate) -> str:
@@ -408,22 +423,208 @@ def redraws(rows: pd.DataFrame) -> str:
     )
 
 
+def changed(effect: Estimate, that: str) -> str:
+    """State by how much something changed, or why it cannot be estimated.
+
+    `that` is the sentence up to the number, such as "Closed sellers' sales changed by".
+    """
+    if effect.refused:
+        return f"{capitalised(NOT_ESTIMABLE)}: {sentence_of(effect.reason)}"
+    if np.isnan(effect.conf_int).any():
+        return f"{capitalised(that)} {effect:unit}; no interval: {sentence_of(effect.reason)}"
+    if np.isnan(effect.value).any():
+        return f"{capitalised(that)} {effect:unit}."
+    return f"{capitalised(that)} {effect:both} {effect.unit}."
+
+
+def judged_so(verdict: Verdict | None, effect: Estimate, who: str, did: str) -> str:
+    """State whether firms did less or more, as the verdict on that claim allows.
+
+    They "probably" did with at least moderate confidence, and "may have" with less, or if nobody
+    asked for a verdict. Parameters are as for :func:`surely`.
+    """
+    either = f"whether {who} {did.format('less or more')}"
+    if effect.refused or (verdict and verdict.word == NOT_TESTABLE):
+        return f"This panel does not test {either}."
+    low, high = effect.conf_int[:, 0]
+    if (verdict and verdict.word == NOT_SHOWN) or not (low > 0 or high < 0):
+        return f"This panel does not show {either}."
+    if verdict and verdict.confidence in ("high", "moderate"):
+        verb = "probably"
+    else:
+        verb = "may have"
+    return f"{capitalised(who)} {verb} {did.format('less' if high < 0 else 'more')}."
+
+
+def sales_lost(money: Estimate, study: Study) -> str:
+    """State what closed sellers lost at home, and how sales changed elsewhere because of it.
+
+    `money` comes from :func:`analysis.estimands.displacement.lost_sales`.
+    """
+    if money.refused:
+        return f"What was lost is not known: {sentence_of(money.reason)}"
+    lost = f"Closed sellers lost {money['sum']:both} {money.unit} on {study.home}."
+    if len(study.panel.platforms) == 1:
+        alone = f"This panel holds {study.home} alone, so it does not show where sales went."
+        return f"{alone} {lost}"
+    takers = {
+        f"{study.event.origin_name} rivals there": "d1",
+        "other rivals there": "d2",
+        f"closed sellers on {study.there}": "there",
+    }
+    known = [f"of {who} by {money[d]}" for who, d in takers.items() if not money[d].refused]
+    if not known:
+        return lost
+    return (
+        f"{lost} Because of the closures, sales changed, in {money.unit}: {', '.join(known)}."
+    )
+
+
+def places(shares: Any) -> str:
+    """Count the places where lost sales clearly went, as a title.
+
+    `shares` come from :func:`analysis.estimands.displacement.where_it_went`.
+    """
+    if refused(shares):
+        return NO_INTERVAL
+    bounded, below, above = _sides(shares)
+    if bounded.empty:
+        return NO_INTERVAL
+    less = f", and {below.sum()} clearly sold less too" if below.any() else ""
+    took = above.sum() or "none"
+    return f"Of {len(bounded)} places where the lost sales may have gone, {took} clearly took any{less}"
+
+
+def in_business(effect: Estimate, closed: int) -> str:
+    """State how many of the closed sellers an effect is about; empty if it is refused."""
+    if effect.refused:
+        return ""
+    return (
+        f"The answer is about {int(np.ravel(effect.n)[0]):,} of {closed:,} closed sellers: those in"
+        " business a year before, and just before their closure."
+    )
+
+
+def slowed(
+    effect: Estimate, changed_by: str, margin: float, verdict: Verdict | None = None
+) -> str:
+    """Answer whether closures cut growth by more than a margin, with the number behind it.
+
+    Parameters
+    ----------
+    effect : Estimate
+        Effect on growth, one term with an interval.
+    changed_by : str
+        Sentence up to the number, such as "the closures changed growth by".
+    margin : float
+        In the unit of the effect.
+    verdict : Verdict, optional
+        Verdict on the claim that growth was not lower, whose word precedes the interval's.
+    """
+    said = changed(effect, changed_by)
+    if effect.refused or np.isnan(effect.conf_int).any():
+        return said
+    word = verdict.word if verdict else not_lower((effect.conf_int[0, 0], effect.conf_int[1, 0]), margin)
+    openings = {
+        SUPPORTED: f"No, not by more than {points(margin)}.",
+        CONTRADICTED: f"Yes, by more than {points(margin)}.",
+        NOT_SHOWN: "This panel does not show it.",
+    }
+    why = verdict.why if verdict else ""
+    return f"{openings.get(word, f'This panel does not test it. {why}').strip()} {said}"
+
+
+def in_full(effect: Estimate) -> str:
+    """Write an estimate with interval and unit, or a few words and the reason."""
+    return f"{effect:all}"
+
+
+def in_unit(effect: Estimate) -> str:
+    """Write an estimate with its unit, or a few words instead."""
+    return f"{effect:unit}"
+
+
+def turning_point(turn: Estimate, margin: float) -> str:
+    """State which common effect decides whether growth was lower by more than a margin.
+
+    `turn` comes from :func:`analysis.estimands.growth.break_even`.
+    """
+    if turn.refused:
+        return ""
+    return (
+        f"If it is worth more than {turn:all}, growth was not lower by {points(margin)}; if less,"
+        " it was."
+    )
+
+
 # Known facts about a market or a panel
 
 
-def in_truth(
-    value: float | None, unit: str, ends: Sequence[float] = (), *, it: str = "the change is"
-) -> str:
-    """State the true value in a simulated market, and whether an interval contains it.
+def where_found(study: Study) -> str:
+    """Introduce a statement from a simulated market, or from a panel that is not representative."""
+    if study.market:
+        return condition(study.market)
+    return study.aside
 
-    The text is empty if there is no true value. `ends` are the limits of the interval, if there is
-    one. `it` is the subject with its verb.
+
+def we_know(study: Study) -> str:
+    """Introduce what a report found, on page 1."""
+    return "What we know in the simulated market:" if study.market else "What we know:"
+
+
+def we_do_not_know(study: Study) -> str:
+    """Introduce what a panel does not show; in a simulated market all is known."""
+    if study.market:
+        return "What we would not know in a real market:"
+    return "What we do not know:"
+
+
+def would_settle(study: Study) -> str:
+    """Introduce what would decide the question; in a simulated market it is decided."""
+    if study.market:
+        return "What would settle it in a real market:"
+    return "What would settle it:"
+
+
+def still_open(sample: Sample) -> str:
+    """State how many closed sellers were still open in part of the window; empty if none was."""
+    return sample.still_open
+
+
+def caveats(study: Study) -> str:
+    """Describe a panel from a file, with doubts about it, on page 1; empty for a simulated market."""
+    return study.caveats
+
+
+def what_it_holds(study: Study) -> str:
+    """Describe the panel of a report: its size, closures and gaps, and the changes made to it."""
+    return " ".join([study.sentence, as_read(study.panel.dropped), study.line])
+
+
+def judgements(verdicts: Iterable[Verdict]) -> str:
+    """List claims with the verdicts on them, which are conditional in a simulated market."""
+    judged = list(verdicts)
+    if not judged:
+        return "The event names no claim that is to be judged here."
+    clauses = []
+    for one in judged:
+        sure = f" ({one.confidence} confidence)" if one.confidence else ""
+        first = one.statement.partition(". ")[0].rstrip(".")
+        clauses.append(f"“{first}” {one.word.lower()}{sure}")
+    lead = "Here they would be: " if judged[0].simulated else ""
+    return f"{lead}{'; '.join(clauses)}."
+
+
+def in_truth(value: float | None, effect: Any) -> str:
+    """State the true value of an effect in a simulated market, and whether its interval has it.
+
+    The text is empty if there is no true value. `effect` is an Estimate of one term, or its row.
     """
     if value is None or pd.isna(value):
         return ""
+    unit, low, high = _unit_and_ends(effect)
     shown = quantity(value, unit, mark=kind_of_numbers("estimate"))
-    truth = f"The simulated truth: {it} {shown} {unit}"
-    low, high = [*ends] or [nan, nan]
+    truth = f"The simulated truth is {shown} {unit}"
     if pd.isna([low, high]).any():
         return f"{truth}."
     if low <= value <= high:
@@ -433,14 +634,16 @@ def in_truth(
     return f"{truth}; the interval, {span(low, high, unit)}, {verb} it."
 
 
+def _unit_and_ends(effect: Any) -> tuple[str, float, float]:
+    """Return the unit of an effect and the limits of its interval, NaN if there is none."""
+    if not isinstance(effect, Estimate):
+        return effect["unit"], effect["conf_low"], effect["conf_high"]
+    low, high = effect.bounds(effect.terms[0]) or (nan, nan)
+    return effect.unit, low, high
+
+
 def tried_out(
-    verdict: Verdict | None,
-    value: float | None,
-    unit: str,
-    ends: Sequence[float],
-    *,
-    it: str,
-    above: float,
+    verdict: Verdict | None, value: float | None, effect: Any, above: float = 0.0
 ) -> str:
     """State whether a claim is true in a simulated market, and whether its verdict agrees.
 
@@ -450,14 +653,12 @@ def tried_out(
     ----------
     verdict : Verdict or None
         Verdict on the claim; None if it is not judged.
-    value, unit, ends
-        True value, its unit, and the limits of the estimated interval.
-    it : str
-        Subject with its verb.
+    value, effect
+        True value, and its estimate, as for :func:`in_truth`.
     above : float
         The claim is true if the value is above this.
     """
-    truth = in_truth(value, unit, ends, it=it)
+    truth = in_truth(value, effect)
     if not truth or verdict is None:
         return truth
     holds = float(value or 0.0) > above
@@ -471,6 +672,16 @@ def tried_out(
         f"{truth} So in this market"
         f" {outcomes.get(verdict.word, f'{so}, but the panel does not show it')}."
     )
+
+
+def truths_inside(rows: pd.DataFrame, true: Mapping[str, float]) -> str:
+    """Count the intervals that contain the true value in a simulated market; empty elsewhere."""
+    truth = rows["id"].map(dict(true))
+    known = truth.notna() & rows["conf_low"].notna()
+    inside = truth.between(rows["conf_low"], rows["conf_high"])[known].sum()
+    if not known.any():
+        return ""
+    return f"Of {known.sum()} intervals here, {inside} contain the simulated truth."
 
 
 def as_read(dropped: pd.DataFrame) -> str:
