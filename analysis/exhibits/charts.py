@@ -499,10 +499,12 @@ def heat_by_limit(rows: pd.DataFrame, *, x: str, least: float, xlabel: str = "")
         vmax=1,
         cbar=False,
         linewidths=0.8,
-        xticklabels=heads,
-        yticklabels=terms,
+        xticklabels=False,
+        yticklabels=False,
         ax=axes,
     )
+    axes.set_xticks(np.arange(len(heads)) + 0.5, heads)
+    axes.set_yticks(np.arange(len(terms)) + 0.5, terms)
     axes.xaxis.tick_top()
     axes.xaxis.set_label_position("top")
     axes.tick_params(length=0, labelsize=7.5, labelrotation=0)
