@@ -36,6 +36,7 @@ __all__ = [
     "by_ways",
     "capitalised",
     "chance",
+    "caveats",
     "changed",
     "claim",
     "clustered",
@@ -50,17 +51,20 @@ __all__ = [
     "in_truth",
     "in_unit",
     "interval",
+    "judged_so",
     "judgements",
     "names",
     "number",
     "part",
     "percent",
     "placebos",
+    "places",
     "plain",
     "points",
     "pretrend",
     "redraws",
     "rise",
+    "sales_lost",
     "signed",
     "slowed",
     "smallest_seen",
@@ -265,6 +269,8 @@ def claim(of: Verdict) -> Html:
 
 def answer(of: Verdict) -> Said:
     """Return the written sentence of the event for a verdict."""
+    if current.event is None:
+        raise UntrueError("the notebook is about no event")
     return Said(answers.answer_of(of, current.event))
 
 
@@ -292,6 +298,7 @@ beside_margin = spoken(words.beside_margin)
 breakdown_sentence = spoken(words.breakdown_sentence)
 by_direction = spoken(words.by_direction)
 by_ways = spoken(words.by_ways)
+caveats = spoken(words.caveats)
 changed = spoken(words.changed)
 clustered = spoken(words.clustered)
 in_business = spoken(words.in_business)
@@ -305,6 +312,9 @@ redraws = spoken(words.redraws)
 slowed = spoken(words.slowed)
 smallest_seen = spoken(words.smallest_seen)
 still_open = spoken(words.still_open)
+judged_so = spoken(words.judged_so)
+sales_lost = spoken(words.sales_lost)
+places = spoken(words.places)
 surely = spoken(words.surely)
 text = spoken(words.text)
 tried_out = spoken(words.tried_out)

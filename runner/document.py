@@ -17,12 +17,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from html import escape, unescape
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from analysis.exhibits.payload import MIME, read_verdict_rows
 from analysis.numbers import MARKED, unmarked
-from runner import ReportError
 from runner.titles import titled
 
 EXPRESSION = re.compile(r"\{eval\}`([^`\n]+)`")
@@ -43,8 +43,8 @@ BRIEF = "brief"
 Cell = dict[str, Any]
 
 
-class SentenceError(ReportError):
-    """A sentence that cannot be said."""
+class SentenceError(ValueError):
+    """A sentence that cannot be said, or a caption without its exhibit."""
 
 
 @dataclass
@@ -265,8 +265,8 @@ def assembled(notebook: Mapping[str, Any], *, strict: bool) -> tuple[dict[str, A
             done["cells"].append(kept)
     _bare(done)
     if text.refused and strict:
-        lines = [*text.refused, "reword them, or say when they hold"]
-        raise SentenceError("Sentences that their numbers refuse:\n  " + "\n  ".join(lines))
+        said = "sentences that their numbers refuse; reword them, or say when they hold:"
+        raise SentenceError("\n    ".join([said, *text.refused]))
     if text.refused:
         done["cells"].append(_left_out(text, [cell.get("id") for cell in done["cells"]]))
     _say_found(done, text)
@@ -321,16 +321,21 @@ def _say_found(notebook: Mapping[str, Any], text: Text) -> None:
                 shown["text/html"] = FOUND.sub(said, "".join(shown.get("text/html", "")))
 
 
-def verdicts(notebook: Mapping[str, Any], text: Text) -> list[dict[str, Any]]:
-    """Return the verdicts that a notebook hands on, with what its text says of them."""
-    rows = list[dict[str, Any]]()
-    for part in _parts(notebook):
-        if part["kind"] == "verdicts":
-            rows += read_verdict_rows(part["csv"])
+def verdicts(notebook: Mapping[str, Any], text: Text) -> list[dict[str, Any]] | None:
+    """Return the verdicts that a notebook hands on, with what its text says of them.
+
+    Return None if it hands on nothing, not even that there are none.
+    """
+    handed_on = [part["csv"] for part in _parts(notebook) if part["kind"] == "verdicts"]
+    if not handed_on:
+        return None
+    rows = [*chain.from_iterable(map(read_verdict_rows, handed_on))]
     for row in rows:
-        about = row.get("statement", "")
-        row["found"] = text.found.get(about, row.get("found", "")).rstrip(".")
-        row["detail"] = text.detail.get(about, row.get("detail", ""))
+        about = row.get("statement")
+        if about in text.found:
+            row["found"] = text.found[about].rstrip(".")
+        if about in text.detail:
+            row["detail"] = text.detail[about]
     return rows
 
 
@@ -341,8 +346,8 @@ def _parts(notebook: Mapping[str, Any]) -> Iterator[dict[str, str]]:
             yield from output.get("data", {}).get(MIME, [])
 
 
-def assemble_file(file: Path, *, strict: bool) -> list[dict[str, Any]]:
-    """Assemble an executed notebook in its file, and return its verdicts."""
+def assemble_file(file: Path, *, strict: bool) -> list[dict[str, Any]] | None:
+    """Assemble an executed notebook in its file, and return what verdicts it hands on, if any."""
     notebook = json.loads(file.read_bytes())
     done, text = assembled(notebook, strict=strict)
     file.write_text(json.dumps(done, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")

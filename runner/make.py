@@ -125,7 +125,7 @@ def _make(run: Run, job: Job, print_: str, why: str, read: list[Verdict]) -> Non
     notebook.parent.mkdir(parents=True)
     try:
         verdicts, files = _executed(run, job, notebook, read)
-    except (ReportError, pdf.PdfError, OSError) as error:
+    except (ReportError, document.SentenceError, pdf.PdfError, OSError) as error:
         failure = run.failures[job.name] = report_error(job.name, error)
         refused = failure.code == Exit.REFUSED
         run.states[job.name] = State(state="refused" if refused else "failed")

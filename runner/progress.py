@@ -14,6 +14,7 @@ from typing import Any, cast
 from runner import Exit, ReportError, Said, State, corrections, diff, disk_full, publish, release
 from runner.corrections import Correction
 from runner.diff import Changes
+from runner.document import SentenceError
 from runner.inputs import commit_of_inputs
 from runner.kernels import Kernels
 from runner.pdf import PdfError
@@ -183,4 +184,6 @@ def report_error(name: str, error: Exception) -> ReportError:
         )
     if isinstance(error, PdfError):
         return ReportError(f"{name}: no PDF: {error}", Exit.PDF)
+    if isinstance(error, SentenceError):
+        return ReportError(f"{name}: {error}")
     raise error

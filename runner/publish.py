@@ -63,14 +63,15 @@ def identity(verdict: Mapping[str, Any]) -> tuple[str, ...]:
 # What an executed notebook leaves behind
 
 
-def verdicts(handed_on: list[Verdict], job: Job) -> list[Verdict]:
+def verdicts(handed_on: list[Verdict] | None, job: Job) -> list[Verdict]:
     """Return the verdicts that a notebook hands on, with the report's name in each."""
+    if handed_on is None:
+        raise ReportError(f"{job.name}: it hands on no verdicts; end it with `finish(...)`.")
     try:
         json.dumps(handed_on, allow_nan=False)
-        return [{**each, "report": job.name} for each in handed_on]
-    except (ValueError, TypeError) as error:
-        do = "its last cell must be `finish(...)` with verdicts from `judge`"
-        raise ReportError(f"{job.name}: its verdicts cannot be read ({error}); {do}.") from None
+    except ValueError as error:
+        raise ReportError(f"{job.name}: its verdicts cannot be read ({error}).") from None
+    return [{**each, "report": job.name} for each in handed_on]
 
 
 def footer(notebook: Path, verdicts: list[Verdict], job: Job) -> str:

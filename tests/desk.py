@@ -18,7 +18,7 @@ from papermill.engines import Engine, papermill_engines
 from reading import read_json
 from ruamel.yaml import YAML
 
-from runner import NEWS, Exit, State, publish, run, scheduled
+from runner import NEWS, Exit, State, engine, publish, run, scheduled
 from runner.cli import main
 
 AS_OF = "2026-11-25"
@@ -55,7 +55,7 @@ class Here(Engine):
             if cell.cell_type == "code":
                 said = io.StringIO()
                 names["print"] = partial(print, file=said)
-                names["display"] = lambda data, cell=cell: cell.outputs.append(
+                names["display"] = lambda data, raw=True, cell=cell: cell.outputs.append(
                     new_output("display_data", data=data)
                 )
                 try:
@@ -169,7 +169,7 @@ class Desk:
         """
         engines = papermill_engines._engines
         if not self.kernels:
-            engines = {None: Here}
+            engines = {engine.NAME: Here}
         with (
             mock.patch.dict(papermill_engines._engines, engines),
             mock.patch.object(run.pdf, "render", render),

@@ -27,9 +27,10 @@ from analysis.evidence import verdicts
 from analysis.exhibits import brief as brief_of
 from analysis.numbers import quantity
 from analysis.provenance import ROOT
-from runner import Exit, run, schedule
+from runner import Exit, document, run, schedule
 
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+FOLDER = ROOT / "notebooks"
+NOTEBOOKS = sorted([*FOLDER.glob("*.ipynb"), *FOLDER.glob("[pm]*/*.ipynb")])
 AS_OF = data.newest()["vintage"]
 # OpenBLAS and numpy sum and round in another way on an older one; any of today runs the code of
 # both
@@ -44,11 +45,16 @@ LOGIC = (ast.FunctionDef, ast.ClassDef, ast.If, ast.For, ast.While, ast.Try, ast
 DESIGN = {"comparison", "post_from", "post_to", "base_months", "anticipation", "cluster", "conf"}
 CODES = re.compile(r"\b(?:[CTV]\d+|E\d+[a-z]*|d\d)\b")
 HANDED_ON = {  # parameters that a call takes by itself
-    "report.start_panel(": {"event", "panel_path", "panel_map", "sim_preset", "seed", *DESIGN},
-    "report.start(": {"event"},
-    "report.start_simulated(": {"event", "sim_preset", "seed", "first_seed", "markets"},
-    "report.finish(": {"as_of", "stale_after_days", "verdict_file"},
+    "start_panel(": {"event", "panel_path", "panel_map", "sim_preset", "seed", *DESIGN},
+    "start(": {"event"},
+    "start_simulated(": {"event", "sim_preset", "seed", "first_seed", "markets"},
+    "finish(": {"as_of", "stale_after_days"},
 }
+
+
+def called(notebook):
+    """The path of a notebook without its ending, by which it is called."""
+    return notebook.relative_to(FOLDER).with_suffix("").as_posix()
 
 
 def cells(notebook):
@@ -108,7 +114,14 @@ def test_names_of_notebooks_are_imported_and_used():
 
 def test_every_parameter_of_a_notebook_is_used(notebook):
     text = python(notebook)
-    names = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)]
+    said = [
+        expression
+        for cell in cells(notebook)
+        if cell["cell_type"] == "markdown"
+        for expression in document.expressions(cell)
+    ]
+    every = ast.walk(ast.parse("\n".join([text, *said])))
+    names = [node for node in every if isinstance(node, ast.Name)]
     named = {node.id for node in names if isinstance(node.ctx, ast.Load)}
     taken = set().union(*(names for call, names in HANDED_ON.items() if call in text))
     unused = parameters.parameter_model(notebook).model_fields.keys() - named - taken
@@ -118,28 +131,15 @@ def test_every_parameter_of_a_notebook_is_used(notebook):
 
 
 def test_the_setup_cell_checks_the_parameters_of_its_own_notebook(notebook):
-    tagged = [
-        i
-        for i, cell in enumerate(code(notebook))
-        if "parameters" in cell["metadata"].get("tags", [])
-    ]
-    checks = r"(parameters\.checked_parameters|report\.start(_simulated|_panel)?)"
-    assert re.search(
-        rf'{checks}\("{notebook.name}", globals\(\)[,)]', source(code(notebook)[tagged[0] + 1])
-    )
+    assert re.search(rf'start(_simulated|_panel)?\("{called(notebook)}"[,)]', python(notebook))
     assert "as_of" in parameters.parameter_model(notebook).model_fields
 
 
-def test_a_notebook_marks_its_answer_and_ends_with_its_provenance(notebook):
-    assert any("answer" in cell["metadata"].get("tags", []) for cell in code(notebook))
+def test_a_notebook_marks_its_answer_and_hands_on_its_verdicts(notebook):
+    tags = [cell["metadata"].get("tags", []) for cell in cells(notebook)]
+    assert any("answer" in each for each in tags)
     if not notebook.name.startswith("00_"):
-        assert re.search(
-            rf'report\.finish\(\s*"{notebook.name}",\s*globals\(\)', source(code(notebook)[-1])
-        )
-
-
-def test_a_notebook_shows_rows_of_its_data_once_and_keeps_them_out_of_the_pdf(notebook):
-    assert sum("remove-cell" in cell["metadata"].get("tags", []) for cell in code(notebook)) == 1
+        assert "finish(" in python(notebook)
 
 
 @pytest.mark.parametrize(
@@ -151,18 +151,17 @@ def test_a_notebook_on_a_panel_names_no_claim_and_no_reading_of_one_event(notebo
 
 def test_a_notebook_on_public_figures_refuses_another_event(notebook):
     given = parameters.parameter_model(notebook).model_fields.keys()
-    refuses = any(f"report.{start}(" in python(notebook) for start in ("start", "start_simulated"))
-    assert refuses == ("verdict_file" in given and "panel_path" not in given)
+    refuses = bool(re.search(r"\bstart(_simulated)?\(", python(notebook)))
+    assert refuses == ("verdict_folder" not in given and "panel_path" not in given)
 
 
 def test_every_notebook_is_scheduled():
-    assert {job.notebook.name for job in schedule.read_jobs(ROOT)} == {
-        path.name for path in NOTEBOOKS
-    }
+    scheduled = {job.notebook_name for job in schedule.read_jobs(ROOT)}
+    assert scheduled == {f"{called(path)}.ipynb" for path in NOTEBOOKS}
 
 
 def test_every_reading_falls_to_a_notebook_that_there_is():
-    assert set(data.load("readings")["notebook"]) <= {path.stem for path in NOTEBOOKS}
+    assert {*data.load("readings")["notebook"]} <= {*map(called, NOTEBOOKS)}
 
 
 def made(out, processor, *names):
@@ -222,7 +221,7 @@ def test_statements_are_counted_by_speaker_as_the_run_judges_them(published):
         for one in verdicts.best(verdicts.read_verdicts(published))
         if one.party != "Our question"
     ]
-    page = text(published / "01_claims_and_context.pdf")
+    page = text(published / "04_claims.pdf")
     occur = {one.word for one in found}
     for party in {one.party for one in found}:
         said = [one.word for one in found if one.party == party]
@@ -299,7 +298,7 @@ def test_the_brief_answers_before_it_judges_and_has_no_codes(published):
 def test_links_of_the_brief_lead_to_reports_of_the_run(published):
     (page,) = PdfReader(published / "00_brief.pdf").pages  # one, no more
     linked = {one.get_object()["/A"]["/URI"] for one in page["/Annots"]}
-    assert {"05_growth_public.pdf", "03_listed_sellers.pdf"} <= linked
+    assert {"02_growth.pdf", "01_who_was_hit.pdf"} <= linked
     assert {uri for uri in linked if not (published / uri).exists()} == set()
 
 
@@ -358,13 +357,13 @@ def test_every_link_of_a_run_leads_to_a_file_beside_it_or_to_an_address(publishe
             one for one in addresses if one.scheme not in ("http", "https") or "." not in one.netloc
         ] == []
         assert {address for address in found if "//" not in address} <= linked.keys()
-    assert "05_growth_public.pdf" in linked["01_claims_and_context.pdf"]
+    assert "02_growth.pdf" in linked["04_claims.pdf"]
     assert linked.keys() - {"00_brief.pdf", "annex.pdf"} <= {*linked["annex.pdf"]}
 
 
 @pytest.mark.slow
 def test_the_same_inputs_give_the_same_bytes_on_another_kind_of_processor(published, tmp_path):
-    reports = ("05_growth_public", "simulated/05_growth_panel")
+    reports = ("02_growth", "simulated/panel_03_growth")
     made(tmp_path, PROCESSORS[1], *reports)
     one, other = (
         {
@@ -384,11 +383,11 @@ def test_the_same_inputs_give_the_same_bytes_on_another_kind_of_processor(publis
 
 def test_a_changed_parameter_reaches_the_page(tmp_path):
     given = {"common_high": "0.5"}
-    request = run.Request(AS_OF, ["05_growth_public"], given=given, out=tmp_path)
+    request = run.Request(AS_OF, ["02_growth"], given=given, out=tmp_path)
     assert run.reports(ROOT, request).code == Exit.OK
     rows = read_json(tmp_path / "draft" / "verdicts.json")
     best = next(row["high"] for row in rows if row["reading"] == "V2")
-    page = text(tmp_path / "draft" / "05_growth_public.pdf")
+    page = text(tmp_path / "draft" / "02_growth.pdf")
     assert (
         best == 0.5
     )  # rivals may have taken over all that closed accounts lost: the common part is left

@@ -6,6 +6,7 @@ closures.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -22,6 +23,17 @@ from analysis.evidence.verdicts import Interval, Verdict
 
 CAPTION = "Not estimable with public figures. A panel of firms by month would allow it."
 NOTHING_ADMITTED = Admitted()
+OURS = "Our question"  # by whom a reading is asked that nobody claimed, in readings.csv
+SPEAKERS = {
+    "Amazon": "Amazon",
+    "Shenzhen Cross-Border E-Commerce Association": "Trade group",
+    "South China Morning Post": "Newspaper",
+    "Marketplace Pulse": "Analysts",
+    "Youkeshu": "Seller",
+    OURS: OURS,
+}
+"""Who speaks, by party, in the order in which a scorecard lists them."""
+QUOTED = re.compile("“.*”")
 COLUMNS = {"effect": "Effect", "why": "What is missing"}
 ONLY_OWN = "Only {} gives a figure."
 ONLY_OTHERS = "Others' figures are of another quantity."
@@ -416,6 +428,55 @@ def untestable(notebook: str, claims: Collection[str]) -> list[Verdict]:
             readings(claims).query("notebook == @notebook and kind == 'untestable'")["claim_id"],
         )
     ]
+
+
+def scored(judged: Sequence[Verdict]) -> pd.DataFrame:
+    """Return who said what, and the verdict on it, by speaker and date.
+
+    Parameters
+    ----------
+    judged : sequence of Verdict
+        One verdict on each reading, as from :func:`analysis.evidence.verdicts.best`.
+
+    Returns
+    -------
+    DataFrame
+        One row per verdict: `name` of the reading, `speaker`, `party`, `date`; `quoted`, the words
+        reported of the claim, empty if it is in our words; `reads`, how we read it; `omits`, what
+        this leaves out; `short`, `kind`; `word` and `confidence`; `why`, one sentence; and
+        `change`, what would change the verdict.
+    """
+    ledger = readings().fillna({"reading": "", "omits": "", "date": ""})
+    ledger.index = pd.Index((ledger["claim_id"] + " " + ledger["reading"]).str.strip())
+    told = pd.DataFrame(
+        {
+            "word": one.word,
+            "confidence": one.confidence,
+            "party": one.party,
+            "why": _briefly(one),
+            "panel_change": one.change if one.tier == "panel" else None,
+        }
+        for one in judged
+    )
+    told.index = pd.Index([one.name for one in judged], name="name")
+    rows = told.join(ledger[["claim", "statement", "omits", "short", "kind", "date", "change"]])
+    rows["quoted"] = rows["claim"].str.extract(f"({QUOTED.pattern})", expand=False).fillna("")
+    rows["reads"] = rows["statement"].str.partition(" Not judged: ")[0]
+    rows["change"] = rows["panel_change"].fillna(rows["change"])
+    order = {speaker: place for place, speaker in enumerate(SPEAKERS.values())}
+    rows["speaker"] = rows["party"].map(SPEAKERS)
+    rows["place"] = rows["speaker"].map(order)
+    rows = rows.reset_index().sort_values(["place", "date", "name"], ignore_index=True)
+    return rows.drop(columns=["claim", "statement", "panel_change", "place"])
+
+
+def _briefly(verdict: Verdict) -> str:
+    """Return the reason for a verdict in one sentence, without the name of the speaker."""
+    if verdict.word == verdicts.NOT_TESTABLE:
+        return "We found no figure."
+    if verdict.why.startswith(ONLY_OWN.format(verdict.party)):
+        return "Only the speaker’s figure."
+    return verdict.why.partition(". ")[0].rstrip(".") + "."
 
 
 def out_of_reach(report: str) -> pd.DataFrame:

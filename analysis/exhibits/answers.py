@@ -16,6 +16,7 @@ from fewtreated.errors import NOT_ESTIMABLE
 
 from analysis import data
 from analysis.estimate import Estimate
+from analysis.evidence.claims import OURS
 from analysis.evidence.verdicts import NOT_GRADED, NOT_TESTABLE, Grade, Verdict
 from analysis.exhibits.blocks import Block, Label, box, note, table
 from analysis.exhibits.payload import Part, of_estimates
@@ -39,7 +40,6 @@ GRADED: dict[Grade, str] = {  # as stated on page 1 of a report
     ),
     "do not use": "In tests on simulated markets the method failed.",
 }
-OURS = "Our question"  # by whom a reading is asked that nobody claimed, in readings.csv
 DASHED = PILL.replace("solid", "dashed") + ";color:#6a3d9a"  # for a simulated market
 
 
@@ -381,25 +381,38 @@ def verdict_table(verdicts: Sequence[Verdict], caption: str) -> Block:
     return replace(said, parts=of_judged(verdicts))
 
 
-def ledger(readings: pd.DataFrame, verdicts: Sequence[Verdict], caption: str) -> Block:
-    """Return the table of claims, with the verdict on each or the report that contains it.
+def scorecard(said: pd.DataFrame) -> pd.DataFrame:
+    """Return the table of who said what, and whether it holds.
 
-    The last column states what would change the verdict. `readings` come from
-    :func:`analysis.evidence.claims.readings`; `verdicts` are those of this report.
+    `said` is from :func:`analysis.evidence.claims.scored`. The speaker and the date are written
+    once, as are words that two readings share. How we read a claim is written where its words are
+    not quoted, or hold several statements; else what we leave out of them is enough. A verdict that
+    follows from there being no figure has no reason of its own.
     """
-    words = {(verdict.claim, verdict.reading): label(verdict.word) for verdict in verdicts}
-    rows = readings.fillna({"reading": ""}).to_dict("records")
+    who = said["speaker"] + ", " + said["date"].map(day)
+    first = said["quoted"] != said["quoted"].shift()
+    quoted = said["quoted"].where(first, "")
+    alone = (quoted != "") & (said["omits"] != "") & (quoted.str.len() < 2 * said["reads"].str.len())
+    read = said["reads"].mask(alone, "")
+    between = ((quoted != "") & ~alone).map({True: " We read: ", False: ""})
+    left_out = said["omits"].where(said["omits"] == "", " Left out: " + said["omits"] + ".")
+    changes = said["change"].str.partition(". ")[0].str.rstrip(".") + "."
     columns = {
-        "Claim, as we read it": [f"{row['claimant']}: {row['statement']}" for row in rows],
-        "Verdict": [
-            words.get((row["claim_id"], row["reading"]), f"report {row['notebook'][:2]}")
-            for row in rows
-        ],
-        "What would change it": [row["change"] for row in rows],
+        "Who, when": who.where(who != who.shift(), ""),
+        "What was said": quoted + between + read + left_out,
+        "Verdict": [label(word) for word in said["word"]],
+        "Why": said["why"].mask(said["word"] == NOT_TESTABLE, ""),
+        "What would change it": changes,
     }
-    return table(
-        pd.DataFrame(columns, dtype=object), caption, source=_said(set(readings["claim_id"]))
-    )
+    return pd.DataFrame(columns, dtype=object)
+
+
+def said_in(said: pd.DataFrame) -> pd.DataFrame:
+    """Return the claims of a scorecard, with their sources.
+
+    `said` is from :func:`analysis.evidence.claims.scored`.
+    """
+    return _said({name.partition(" ")[0] for name in said["name"]})
 
 
 def _said(claims: set[str]) -> pd.DataFrame:

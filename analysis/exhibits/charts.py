@@ -30,6 +30,7 @@ from matplotlib.ticker import (
 )
 
 from analysis.estimate import Estimate
+from analysis.evidence.verdicts import CONTRADICTED, NOT_SHOWN, NOT_TESTABLE, SUPPORTED
 from analysis.exhibits.payload import estimate_rows, of_figure, refused
 from analysis.exhibits.style import BAND, BESIDE, FAINT, INK, MAIN, REST, WIDTH
 from analysis.numbers import number, span
@@ -239,7 +240,7 @@ def forest(
         legend_above(axes, lines=1 if margin else 0)
     axes.axvline(0, **ZERO)
     axes.set_xlabel(xlabel)
-    axes.xaxis.set_major_locator(MaxNLocator(6))
+    axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
     axis_numbers(axes, "x", signed=signed)
     if margin:
         _shade_margin(axes, margin, signed=signed)
@@ -536,6 +537,53 @@ def styled(drawing: Any, high: float, *, signed: bool = False) -> Any:
                 axis.set_major_formatter(Ticks(signed=sign))
                 axis.set_minor_locator(NullLocator())
     return drawing
+
+
+# A tile per statement
+
+TILES: dict[str, Style] = {
+    SUPPORTED: {"facecolor": "#0068a3", "edgecolor": "#0068a3", "color": "white"},
+    CONTRADICTED: {"facecolor": "#b84a00", "edgecolor": "#b84a00", "color": "white"},
+    NOT_SHOWN: {"facecolor": "white", "edgecolor": "#5a6672", "color": "#3d4852"},
+    NOT_TESTABLE: {"facecolor": "#f3f4f6", "edgecolor": "#7b8794", "color": "#4a5560", "ls": ":"},
+}
+"""Looks of the verdicts, as in print and on the pages of a release."""
+
+
+@chart
+def tiles(said: pd.DataFrame) -> Figure:
+    """Draw a tile per statement, in a row per speaker, with the look of the verdict on it.
+
+    `said` is from :func:`analysis.evidence.claims.scored`. Tiles of one speaker stand in the order
+    of the verdicts; the legend counts those of each.
+    """
+    of_speakers = dict(iter(said.groupby("speaker", sort=False)))
+    most = max(map(len, of_speakers.values()))
+    drawing, axes = plt.subplots(figsize=(WIDTH, 0.45 + 0.44 * len(of_speakers)))
+    heights = terms_axis(axes, of_speakers, size=8)
+    places = {word: place for place, word in enumerate(TILES)}
+    for height, rows in zip(heights, of_speakers.values(), strict=True):
+        ordered = rows.sort_values("word", key=lambda words: words.map(places), kind="stable")
+        for left, row in enumerate(ordered.to_dict("records")):
+            _tile(axes, (left, height), row["short"], **TILES[row["word"]])
+    counted = said["word"].value_counts()
+    for word, look in TILES.items():
+        axes.fill([], [], label=f"{word} ({counted.get(word, 0)})", **_without_text(look))
+    axes.set(xlim=(-0.03, most), xticks=[])
+    axes.spines["bottom"].set_visible(False)
+    legend_above(axes)
+    return drawing
+
+
+def _tile(axes: Axes, at: tuple[float, float], text: str, **look: Any) -> None:
+    """Draw a tile with a text in it; `at` is the middle of its left side."""
+    axes.barh(at[1], 0.94, left=at[0], height=0.84, lw=0.9, **_without_text(look))
+    inside: Style = {"ha": "center", "va": "center", "fontsize": 6.3, "color": look["color"]}
+    axes.text(at[0] + 0.47, at[1], fill(text, 13), **inside)
+
+
+def _without_text(look: Style) -> Style:
+    return {name: value for name, value in look.items() if name != "color"}
 
 
 # Dates and draws

@@ -19,6 +19,7 @@ from analysis.estimate import Estimate
 from analysis.evidence.verdicts import (
     CONTRADICTED,
     NOT_SHOWN,
+    NOT_TESTABLE,
     SUPPORTED,
     USABLE,
     Verdict,
@@ -138,7 +139,7 @@ def _sides(rows: Any) -> tuple[pd.DataFrame, pd.Series, pd.Series]:
 
 
 def by_direction(
-    rows: Any, *, fell: str = "fell", rose: str = "rose", unknown: str = "no clear change for"
+    rows: Any, fell: str = "fell", rose: str = "rose", unknown: str = "no clear change for"
 ) -> str:
     """State which terms fell, which rose, and for which no change is clear.
 
@@ -436,6 +437,64 @@ def changed(effect: Estimate, that: str) -> str:
     return f"{capitalised(that)} {effect:both} {effect.unit}."
 
 
+def judged_so(verdict: Verdict | None, effect: Estimate, who: str, did: str) -> str:
+    """State whether firms did less or more, as the verdict on that claim allows.
+
+    They "probably" did with at least moderate confidence, and "may have" with less, or if nobody
+    asked for a verdict. Parameters are as for :func:`surely`.
+    """
+    either = f"whether {who} {did.format('less or more')}"
+    if effect.refused or (verdict and verdict.word == NOT_TESTABLE):
+        return f"This panel does not test {either}."
+    low, high = effect.conf_int[:, 0]
+    if (verdict and verdict.word == NOT_SHOWN) or not (low > 0 or high < 0):
+        return f"This panel does not show {either}."
+    if verdict and verdict.confidence in ("high", "moderate"):
+        verb = "probably"
+    else:
+        verb = "may have"
+    return f"{capitalised(who)} {verb} {did.format('less' if high < 0 else 'more')}."
+
+
+def sales_lost(money: Estimate, study: Study) -> str:
+    """State what closed sellers lost at home, and how sales changed elsewhere because of it.
+
+    `money` comes from :func:`analysis.estimands.displacement.lost_sales`.
+    """
+    if money.refused:
+        return f"What was lost is not known: {sentence_of(money.reason)}"
+    lost = f"Closed sellers lost {money['sum']:both} {money.unit} on {study.home}."
+    if len(study.panel.platforms) == 1:
+        alone = f"This panel holds {study.home} alone, so it does not show where sales went."
+        return f"{alone} {lost}"
+    takers = {
+        f"{study.event.origin_name} rivals there": "d1",
+        "other rivals there": "d2",
+        f"closed sellers on {study.there}": "there",
+    }
+    known = [f"of {who} by {money[d]}" for who, d in takers.items() if not money[d].refused]
+    if not known:
+        return lost
+    return (
+        f"{lost} Because of the closures, sales changed, in {money.unit}: {', '.join(known)}."
+    )
+
+
+def places(shares: Any) -> str:
+    """Count the places where lost sales clearly went, as a title.
+
+    `shares` come from :func:`analysis.estimands.displacement.where_it_went`.
+    """
+    if refused(shares):
+        return NO_INTERVAL
+    bounded, below, above = _sides(shares)
+    if bounded.empty:
+        return NO_INTERVAL
+    less = f", and {below.sum()} clearly sold less too" if below.any() else ""
+    took = above.sum() or "none"
+    return f"Of {len(bounded)} places where the lost sales may have gone, {took} clearly took any{less}"
+
+
 def in_business(effect: Estimate, closed: int) -> str:
     """State how many of the closed sellers an effect is about; empty if it is refused."""
     if effect.refused:
@@ -532,6 +591,11 @@ def still_open(sample: Sample) -> str:
     return sample.still_open
 
 
+def caveats(study: Study) -> str:
+    """Describe a panel from a file, with doubts about it, on page 1; empty for a simulated market."""
+    return study.caveats
+
+
 def what_it_holds(study: Study) -> str:
     """Describe the panel of a report: its size, closures and gaps, and the changes made to it."""
     return " ".join([study.sentence, as_read(study.panel.dropped), study.line])
@@ -547,8 +611,8 @@ def judgements(verdicts: Iterable[Verdict]) -> str:
         sure = f" ({one.confidence} confidence)" if one.confidence else ""
         first = one.statement.partition(". ")[0].rstrip(".")
         clauses.append(f"“{first}” {one.word.lower()}{sure}")
-    lead = "Here the verdicts would be" if judged[0].simulated else "The verdicts"
-    return f"{lead}: {'; '.join(clauses)}."
+    lead = "Here they would be: " if judged[0].simulated else ""
+    return f"{lead}{'; '.join(clauses)}."
 
 
 def in_truth(value: float | None, effect: Any) -> str:
