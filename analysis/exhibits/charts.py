@@ -485,7 +485,7 @@ def heat_by_limit(rows: pd.DataFrame, *, x: str, least: float, xlabel: str = "")
     wide = rows.pivot(index="term", columns=x, values="estimate")
     wide = wide.loc[rows["term"].unique(), rows[x].unique()]
     terms = [fill(term, LONGEST_TERM) for term in wide.index]
-    across = max(9, 76 // len(wide.columns))
+    across = max(12, 92 // len(wide.columns))
     heads = ["\n".join(fill(line, across) for line in str(head).split("\n")) for head in wide]
     lines = sum(term.count("\n") + 1 for term in terms)
     above = max(head.count("\n") + 1 for head in heads)
