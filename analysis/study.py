@@ -197,11 +197,6 @@ class Study:
         return {**self.event.platforms, self.event.origin: self.event.origin_name}
 
     @property
-    def named(self) -> dict[str, str]:
-        """Replacements for "Amazon" and "Chinese" in glossary entries."""
-        return {"Amazon": self.home, "Chinese": self.event.origin_name}
-
-    @property
     def period(self) -> str:
         """Months of the window and of the year before that they are compared with."""
         sample = self.design.sample(self.panel)
