@@ -138,9 +138,13 @@ def _is_simple(node, words):
 
 
 def _is_item(node):
-    """Return whether a subscript is a constant or a name, or minus a constant."""
+    """Return whether a subscript is a constant or a name, or a pair of them."""
+    if isinstance(node, ast.Tuple):
+        return all(_is_item(one) for one in node.elts)
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
         node = node.operand
+    if isinstance(node, ast.Attribute):
+        node = node.value
     return isinstance(node, ast.Name | ast.Constant)
 
 
@@ -152,6 +156,14 @@ def _may_be_called(func, words):
 
 def _called(tree):
     return getattr(tree.func, "id", "")
+
+
+def words_overwritten(document):
+    """Yield the words of the vocabulary that a cell gives another meaning."""
+    for cell in document.of("code"):
+        for name in dict.fromkeys(names_set(cell.tree)):
+            if name in document.words:
+                yield f"{cell.name}: sets {name}"
 
 
 def names_set_elsewhere(document):
@@ -237,6 +249,7 @@ RULES = (
     calls_of_globals,
     cells_that_show_nothing,
     expressions_that_compute,
+    words_overwritten,
     names_set_elsewhere,
     answers_missing,
     tries_missing,

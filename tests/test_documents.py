@@ -28,7 +28,7 @@ def names_of(event):
     words = " ".join([about.title, about.origin_name, *about.platforms.values()]).split()
     names = {word.removesuffix("'s") for word in words if word.lower() != word}
     codes = {about.origin, *about.platforms, *about.claims}
-    codes |= {reading for claim, reading in about.readings.values() if reading}
+    codes |= {reading for _, reading in about.readings.values() if reading != reading.lower()}
     return sorted(names | codes | {month[:4] for month in about.waves})
 
 

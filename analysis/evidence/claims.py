@@ -474,8 +474,9 @@ def _briefly(verdict: Verdict) -> str:
     """Return the reason for a verdict in one sentence, without the name of the speaker."""
     if verdict.word == verdicts.NOT_TESTABLE:
         return "We found no figure."
-    first = verdict.why.partition(". ")[0].rstrip(".")
-    return f"{first.replace(f'Only {verdict.party}', 'Only the speaker')}."
+    if verdict.why.startswith(ONLY_OWN.format(verdict.party)):
+        return "Only the speaker’s figure."
+    return verdict.why.partition(". ")[0].rstrip(".") + "."
 
 
 def out_of_reach(report: str) -> pd.DataFrame:

@@ -20,6 +20,7 @@ from analysis.evidence.totals import DRAWS, published_shares
 
 COLUMN = "share"  # of a file of draws
 CENTRAL = (0.025, 0.5, 0.975)  # parts of the draws below the low end, the point and the high end
+DIGITS = 3  # of these, as they are printed
 SEED = 0
 EXAMPLE = "beta(40, 60), or the path to a CSV file with the column share"
 
@@ -80,7 +81,7 @@ def believed(text: str = "", *, point: float, low: float, high: float) -> Belief
             f"Cannot use {text!r} for the Chinese share: it gives {outside[0]:g}, which is not"
             " between 0 and 1; choose another distribution"
         )
-    ends = [float(end) for end in np.quantile(draws, CENTRAL)]
+    ends = [round(float(end), DIGITS) for end in np.quantile(draws, CENTRAL)]
     low, point, high = ends
     return Belief(point, low, high, draws, _tabulated(ends, text))
 
