@@ -197,11 +197,6 @@ class Study:
         return {**self.event.platforms, self.event.origin: self.event.origin_name}
 
     @property
-    def named(self) -> dict[str, str]:
-        """Replacements for "Amazon" and "Chinese" in glossary entries."""
-        return {"Amazon": self.home, "Chinese": self.event.origin_name}
-
-    @property
     def period(self) -> str:
         """Months of the window and of the year before that they are compared with."""
         sample = self.design.sample(self.panel)
@@ -284,7 +279,7 @@ class Study:
         if question not in self.event.asked:
             return None
         if not effect.refused:
-            details = {"kind": _kind(effect), "window": self.period} | details
+            details = {"kind": kind_of_interval(effect), "window": self.period} | details
         sentence, share = self._known
         audited = grades.worst(*self.like)
         if effect.estimand in audited.index and not self.design.sample(self.panel).still_open:
@@ -512,7 +507,7 @@ class Study:
         return values | dict(self.truth.scalars(*window))
 
 
-def _kind(effect: Estimate) -> str:
+def kind_of_interval(effect: Estimate) -> str:
     """Return the kind of an effect's interval, in words.
 
     A set consists of the limits of an interval and of an assumed part.

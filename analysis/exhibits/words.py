@@ -46,7 +46,11 @@ if TYPE_CHECKING:
     from analysis.study import Study
 
 MOST = 4  # names listed in a sentence at most; more are counted, as are names with a comma
-NO_INTERVAL = "No interval can be computed from this panel"  # instead of a finding, as a title
+SLOWED = {  # answers to whether growth was cut, by the verdict that it was not, and its confidence
+    SUPPORTED: {"high": "No, not", "moderate": "Probably not", "low": "Perhaps not"},
+    CONTRADICTED: {"high": "Yes,", "moderate": "Probably", "low": "Perhaps"},
+}
+NO_INTERVAL = "No interval can be computed"  # instead of a finding, as a title
 
 
 # Names and numbers in a row
@@ -455,7 +459,10 @@ def judged_so(verdict: Verdict | None, effect: Estimate, who: str, did: str) -> 
         verb = "probably"
     else:
         verb = "may have"
-    return f"{capitalised(who)} {verb} {did.format(('more', 'less')[high < 0])}."
+    side = "more"
+    if high < 0:
+        side = "less"
+    return f"{capitalised(who)} {verb} {did.format(side)}."
 
 
 def sales_lost(money: Estimate, study: Study) -> str:
@@ -526,16 +533,17 @@ def slowed(effect: Estimate, changed_by: str, margin: float, verdict: Verdict | 
         return said
     low, high = effect.conf_int[:, 0]
     word = not_lower((low, high), margin)
+    sure = "high"
     why = ""
     if verdict:
         word = verdict.word
+        sure = verdict.confidence
         why = verdict.why
-    openings = {
-        SUPPORTED: f"No, not by more than {points(margin)}.",
-        CONTRADICTED: f"Yes, by more than {points(margin)}.",
-        NOT_SHOWN: "This panel does not show it.",
-    }
-    return f"{openings.get(word, f'This panel does not test it. {why}').strip()} {said}"
+    if word in SLOWED:
+        return f"{SLOWED[word][sure]} by more than {points(margin)}. {said}"
+    if word == NOT_SHOWN:
+        return f"This panel does not show it. {said}"
+    return f"This panel does not test it. {why} {said}"
 
 
 def in_full(effect: Estimate) -> str:
@@ -684,7 +692,7 @@ def truths_inside(rows: pd.DataFrame, true: Mapping[str, float]) -> str:
     inside = truth.between(rows["conf_low"], rows["conf_high"])[known].sum()
     if not known.any():
         return ""
-    return f"Of {known.sum()} intervals here, {inside} contain the simulated truth."
+    return f"Intervals here that contain the simulated truth: {inside} of {known.sum()}."
 
 
 def as_read(dropped: pd.DataFrame) -> str:
