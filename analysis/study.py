@@ -473,8 +473,8 @@ class Study:
         )
         sums = sales.groupby(group.reindex(sales.index).rename("group")).sum()
         index = 100 * sums.div(sums.iloc[:, sample.base].mean(axis=1), axis=0)
-        rows = sums.stack().rename("sales").reset_index()
-        return rows.assign(index=index.stack().to_numpy())
+        rows = sums.T.reset_index().melt("month", value_name="sales")
+        return rows.assign(index=index.to_numpy().ravel())
 
     def since_closure(self, *, reach: int = 12) -> pd.DataFrame:
         """Return closed firms' sales by month since their own closure, for a graph.

@@ -341,13 +341,15 @@ def placebos(rows: pd.DataFrame, against: Sequence[float]) -> str:
     return f"Placebo tests that {'. Tests that '.join(clauses)}."
 
 
-def breakdown_sentence(bounds: Estimate, of: str) -> str:
+def breakdown_sentence(bounds: Estimate) -> str:
     """State the largest drift at which the interval of a mean effect excludes zero.
 
-    `of` names the months of the mean effect.
+    `bounds` come from :func:`analysis.estimands.event_study.honest`.
     """
     if bounds.refused:
         return ""
+    design = bounds.design
+    of = f"of months {design.post_from} to {design.post_to} after a seller's own closure"
     value = bounds.details["breakdown"]
     known = {"unit": "per cent", "conf_low": nan, "conf_high": nan}
     truth = in_truth(bounds.details.get("truth"), known)
@@ -453,7 +455,7 @@ def judged_so(verdict: Verdict | None, effect: Estimate, who: str, did: str) -> 
         verb = "probably"
     else:
         verb = "may have"
-    return f"{capitalised(who)} {verb} {did.format('less' if high < 0 else 'more')}."
+    return f"{capitalised(who)} {verb} {did.format(('more', 'less')[high < 0])}."
 
 
 def sales_lost(money: Estimate, study: Study) -> str:
@@ -475,9 +477,7 @@ def sales_lost(money: Estimate, study: Study) -> str:
     known = [f"of {who} by {money[d]}" for who, d in takers.items() if not money[d].refused]
     if not known:
         return lost
-    return (
-        f"{lost} Because of the closures, sales changed, in {money.unit}: {', '.join(known)}."
-    )
+    return f"{lost} Because of the closures, sales changed, in {money.unit}: {', '.join(known)}."
 
 
 def places(shares: Any) -> str:
@@ -490,9 +490,11 @@ def places(shares: Any) -> str:
     bounded, below, above = _sides(shares)
     if bounded.empty:
         return NO_INTERVAL
-    less = f", and {below.sum()} clearly sold less too" if below.any() else ""
     took = above.sum() or "none"
-    return f"Of {len(bounded)} places where the lost sales may have gone, {took} clearly took any{less}"
+    text = f"Of {len(bounded)} places where the lost sales may have gone, {took} clearly took any"
+    if below.any():
+        return f"{text}, and {below.sum()} clearly sold less too"
+    return text
 
 
 def in_business(effect: Estimate, closed: int) -> str:
@@ -505,9 +507,7 @@ def in_business(effect: Estimate, closed: int) -> str:
     )
 
 
-def slowed(
-    effect: Estimate, changed_by: str, margin: float, verdict: Verdict | None = None
-) -> str:
+def slowed(effect: Estimate, changed_by: str, margin: float, verdict: Verdict | None = None) -> str:
     """Answer whether closures cut growth by more than a margin, with the number behind it.
 
     Parameters
@@ -524,13 +524,17 @@ def slowed(
     said = changed(effect, changed_by)
     if effect.refused or np.isnan(effect.conf_int).any():
         return said
-    word = verdict.word if verdict else not_lower((effect.conf_int[0, 0], effect.conf_int[1, 0]), margin)
+    low, high = effect.conf_int[:, 0]
+    word = not_lower((low, high), margin)
+    why = ""
+    if verdict:
+        word = verdict.word
+        why = verdict.why
     openings = {
         SUPPORTED: f"No, not by more than {points(margin)}.",
         CONTRADICTED: f"Yes, by more than {points(margin)}.",
         NOT_SHOWN: "This panel does not show it.",
     }
-    why = verdict.why if verdict else ""
     return f"{openings.get(word, f'This panel does not test it. {why}').strip()} {said}"
 
 
@@ -569,7 +573,7 @@ def where_found(study: Study) -> str:
 
 def we_know(study: Study) -> str:
     """Introduce what a report found, on page 1."""
-    return "What we know in the simulated market:" if study.market else "What we know:"
+    return f"What we know{' in the simulated market' * bool(study.market)}:"
 
 
 def we_do_not_know(study: Study) -> str:
@@ -581,9 +585,7 @@ def we_do_not_know(study: Study) -> str:
 
 def would_settle(study: Study) -> str:
     """Introduce what would decide the question; in a simulated market it is decided."""
-    if study.market:
-        return "What would settle it in a real market:"
-    return "What would settle it:"
+    return f"What would settle it{' in a real market' * bool(study.market)}:"
 
 
 def still_open(sample: Sample) -> str:
@@ -592,7 +594,7 @@ def still_open(sample: Sample) -> str:
 
 
 def caveats(study: Study) -> str:
-    """Describe a panel from a file, with doubts about it, on page 1; empty for a simulated market."""
+    """Describe a panel from a file, with doubts about it; empty for a market simulated here."""
     return study.caveats
 
 
@@ -608,11 +610,14 @@ def judgements(verdicts: Iterable[Verdict]) -> str:
         return "The event names no claim that is to be judged here."
     clauses = []
     for one in judged:
-        sure = f" ({one.confidence} confidence)" if one.confidence else ""
         first = one.statement.partition(". ")[0].rstrip(".")
-        clauses.append(f"“{first}” {one.word.lower()}{sure}")
-    lead = "Here they would be: " if judged[0].simulated else ""
-    return f"{lead}{'; '.join(clauses)}."
+        clauses.append(f"“{first}” {one.word.lower()}")
+        if one.confidence:
+            clauses[-1] += f" ({one.confidence} confidence)"
+    text = f"{'; '.join(clauses)}."
+    if judged[0].simulated:
+        return f"Here they would be: {text}"
+    return text
 
 
 def in_truth(value: float | None, effect: Any) -> str:
@@ -642,9 +647,7 @@ def _unit_and_ends(effect: Any) -> tuple[str, float, float]:
     return effect.unit, low, high
 
 
-def tried_out(
-    verdict: Verdict | None, value: float | None, effect: Any, above: float = 0.0
-) -> str:
+def tried_out(verdict: Verdict | None, value: float | None, effect: Any, above: float = 0.0) -> str:
     """State whether a claim is true in a simulated market, and whether its verdict agrees.
 
     The text is empty if there is no true value.
