@@ -246,6 +246,7 @@ def _names(axes: Axes, lines: Mapping[str, pd.DataFrame], strong: Sequence[str])
         for term, line in lines.items()
     }
     ends = pd.DataFrame(last).T
+    axes.autoscale_view()  # the heights are those of the limits as they will be
     ends["height"] = axes.transData.transform(ends)[:, 1] * 72 / axes.figure.dpi  # points
     for (own, x), labels in ends.groupby([ends.index.isin(strong), "x"]):
         look: Style = {"color": MAIN, "weight": "bold"} if own else {"color": REST}
