@@ -35,6 +35,7 @@ __all__ = [
     "by_direction",
     "by_ways",
     "capitalised",
+    "caveats",
     "chance",
     "changed",
     "claim",
@@ -297,6 +298,7 @@ beside_margin = spoken(words.beside_margin)
 breakdown_sentence = spoken(words.breakdown_sentence)
 by_direction = spoken(words.by_direction)
 by_ways = spoken(words.by_ways)
+caveats = spoken(words.caveats)
 changed = spoken(words.changed)
 clustered = spoken(words.clustered)
 in_business = spoken(words.in_business)

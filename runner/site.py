@@ -106,13 +106,13 @@ class Judged(BaseModel):
 
 @dataclass(frozen=True)
 class Brief:
-    """Content of a brief: its headline, one sentence per topic, and the deciding verdicts.
+    """Content of a brief: its headline, its answers, and the verdicts that decide the claims.
 
-    These decide the claims.
+    An answer has the page of its report, and its sentences.
     """
 
     headline: str = ""
-    topics: Iterable[Row] = ()
+    answers: Sequence[Row] = ()
     spoken: Iterable[Row] = ()
 
     @property
@@ -206,6 +206,9 @@ def write_page(
     common: dict[str, Any] = {"manifest": manifest, "day": day, "about": about}
     chosen = _write_believe(folder, cards, common)
     first = next((card for card in cards if number(card["name"]) == "00"), None)
+    by_page = {f"{card['name']}.pdf": card for card in cards}
+    answers = [(by_page.get(row["page"]), row) for row in brief.answers]
+    pictured = next((card for card, _ in answers if card and card["figure"]), first)
     files = {name: f"failed/{name}.ipynb" for name in manifest["failed"]}
     others = OTHERS | {
         file: f"{name}, as far as it came (notebook)" for name, file in files.items()
@@ -219,8 +222,9 @@ def write_page(
         title=f"{brief.headline} – {about}" if brief.headline else about,
         background=background,
         believe=BELIEVE if chosen else "",
-        pictured=chosen or first,
+        pictured=pictured,
         said=brief,
+        answers=answers,
         brief=first,
         cards=[card for card in cards if card is not first],
         ratings=RATINGS,
@@ -254,14 +258,14 @@ def says(folder: Path, reports: Iterable[str]) -> Brief:
     """Read the brief in a folder; return an empty `Brief` if there is none."""
     from runner import exports
 
-    notebooks = [folder / f"{name}.ipynb" for name in reports if number(name) == "00"]
-    parts = {part["kind"]: part for notebook in notebooks for part, _ in exports.parts(notebook)}
-    rows = {kind: [*csv.DictReader(io.StringIO(part["csv"]))] for kind, part in parts.items()}
-    return Brief(
-        parts["brief"]["caption"] if "brief" in parts else "",
-        rows.get("brief", ()),
-        rows.get("spoken", ()),
-    )
+    headline = ""
+    rows: dict[str, list[Row]] = {"brief": [], "spoken": []}
+    for name in (name for name in reports if number(name) == "00"):
+        for part, _ in exports.parts(folder / f"{name}.ipynb"):
+            if part["kind"] in rows:
+                rows[part["kind"]] += csv.DictReader(io.StringIO(part["csv"]))
+                headline = headline or (part["caption"] if part["kind"] == "brief" else "")
+    return Brief(headline, rows["brief"], rows["spoken"])
 
 
 def _sweep(folder: Path, file: Path) -> dict[str, Any]:

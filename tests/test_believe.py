@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 from html import unescape
+from itertools import combinations
 
 import pytest
 from pages import Page
@@ -47,12 +48,24 @@ def page(folder):
     return Page((folder / site.BELIEVE).read_text(encoding="utf-8"))
 
 
-def answered(folder, script, address=""):
+@pytest.fixture(scope="module")
+def named(tmp_path_factory):
+    """A page whose marks have names as long as those of the report."""
+    names = ("14 large\nsellers", "first accounts\nsuspended", "trade\ngroup")
+    marks = dict(zip(AMOUNTS, names, strict=True))
+    rows = totals.choices(KNOWN, SHARE, falls=FALLS, days=DAYS, marks=marks)
+    folder = tmp_path_factory.mktemp("named")
+    publish_page(folder, [verdict()], parts=[Part("believe", "The claim.", rows)])
+    return folder
+
+
+def answered(folder, script, address="", width=1280):
     """Run a script at the end of the page, and return what it leaves in `answer`, as JSON."""
     html = (folder / site.BELIEVE).read_text(encoding="utf-8")
     more = f"<script>{script}; document.title = 'answer ' + JSON.stringify(answer)</script></body>"
     (folder / "asked.html").write_text(html.replace("</body>", more), encoding="utf-8")
     command = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"]
+    command.append(f"--window-size={width},900")
     command.append((folder / "asked.html").as_uri() + address)
     shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     return json.loads(unescape(re.search(r"<title>answer (.+?)</title>", shown)[1]))
@@ -141,6 +154,44 @@ def test_no_choice_is_given_a_verdict(folder, address):
     )
     assert not [word for word in verdicts.WORDS if word.lower() in shown.lower()]
     assert 'class="word' not in shown
+
+
+MARKED = """
+const answer = [...document.querySelectorAll("#line line[stroke-dasharray='2 3']")]
+  .map(mark => +mark.getAttribute("x1"));
+"""
+LABELS = """
+const answer = ["line", "chart"].map(id => [...find(id).querySelectorAll("text")].map(text => {
+  const {x, y, width, height} = text.getBBox();
+  return [x, y, x + width, y + height, find(id).clientWidth];
+}));
+"""
+
+
+@needs_browser
+def test_the_result_line_opens_with_both_published_sums_and_a_dot(folder):
+    sums = 'const answer = [find("line").getAttribute("aria-label"), find("line").textContent]'
+    spoken, shown = answered(folder, sums)
+    for amount, label in zip(KNOWN.closed, "bc", strict=True):
+        moved = f"{label}, {amount:.1f}: −{-world(START | {'closed': amount}).bounds()[0]:.1f}"
+        assert moved in spoken
+        assert moved in shown
+    right, left = answered(folder, MARKED)
+    assert left < right
+    dot = 'const answer = +document.querySelector("#line circle").getAttribute("cx")'
+    assert answered(folder, dot) == pytest.approx(right)
+
+
+@needs_browser
+@pytest.mark.parametrize("width", [390, 820, 1280])
+@pytest.mark.parametrize("address", ["", "#closed=15.4&recapture=0.8", "#recapture=1", "#common=3"])
+def test_no_label_of_a_drawing_overlaps_another_or_leaves_it(named, width, address):
+    for boxes in answered(named, LABELS, address, width=width):
+        assert len(boxes) > 2
+        for one, other in combinations(boxes, 2):
+            apart = one[2] <= other[0] or other[2] <= one[0] or one[3] <= other[1]
+            assert apart or other[3] <= one[1], (one, other)
+        assert all(box[0] >= -1 and box[2] <= box[4] + 1 for box in boxes)
 
 
 START = {"closed": KNOWN.closed[0], "share": SHARE, "recapture": 0.0, "common": 0.0, "day": DAYS[0]}

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import seaborn as sns
 from matplotlib import pyplot as plt
 
 from analysis.exhibits import charts, curves, style
@@ -209,5 +210,97 @@ def test_the_shares_of_the_half_years_that_are_compared_alone_are_written_at_the
         {"term": ["2020-03", "2020-09"], "estimate": [3.0, 4.6], "conf_low": 2.0, "conf_high": 6.0}
     )
     shown = {"closures": ("2020-05", "2020-09"), "compared": ["2020-09"]}
-    axes = curves.shares_chart({"a": halves}, ylabel="y", **shown).axes[0]
+    drawing = curves.shares_chart({"a": halves}, ylabel="y", height=2.0, **shown)
+    axes = drawing.axes[0]
     assert [text.get_text() for text in axes.texts if "%" in text.get_text()] == ["4.6 %"]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["Sep 2020"]
+    assert drawing.get_figheight() == 2.0
+
+
+def test_sums_of_money_stand_on_one_line_over_the_band_and_what_is_asserted_is_hollow():
+    rows = pd.DataFrame(
+        {
+            "term": ["floor", "count", "asserted"],
+            "conf_low": [1.0, 1.3, 15.4],
+            "conf_high": [np.inf, 1.8, np.inf],
+            "asserted": [False, False, True],
+            "note": ["", "", "a note"],
+        }
+    )
+    drawing = charts.money_line(rows, band=(2.4, 9.3), needed="needed", xlabel="x")
+    axes = drawing.axes[0]
+    said = [text.get_text() for text in axes.texts]
+    assert "needed\n2.4 to 9.3" in said
+    assert [text for text in said if text][1:] == [
+        "floor\nmore than 1.0",
+        "count\n1.3 to 1.8",
+        "asserted\nmore than 15.4\na note",
+    ]
+    (band,) = axes.patches
+    assert (band.get_x(), band.get_x() + band.get_width()) == pytest.approx((2.4, 9.3))
+    points = [line for line in axes.lines if line.get_marker() == "o"]
+    assert [line.get_markerfacecolor() for line in points] == ["C0", "white"]
+    (bar,) = [line for line in axes.lines if line.get_linewidth() == 6]
+    assert bar.get_xdata().tolist() == [1.3, 1.8]
+    low, high = axes.get_xlim()
+    assert (low < 1.0, high > 15.4) == (True, True)
+
+
+def test_a_heat_table_writes_each_number_in_its_cell_in_the_order_of_the_rows():
+    rows = pd.DataFrame(
+        [(p, x, y) for p in ("one", "two") for x in ("b", "a") for y in ("2 %", "1 %")],
+        columns=["panel", "x", "y"],
+    ).assign(estimate=np.arange(8) + 0.25)
+    drawing = charts.heat(rows, x="x", y="y", xlabel="when", ylabel="share")
+    one, two = drawing.axes
+    assert [text.get_text() for text in one.texts] == ["0.2", "2.2", "1.2", "3.2"]
+    assert [label.get_text() for label in two.get_xticklabels()] == ["b", "a"]
+    assert [label.get_text() for label in one.get_yticklabels()] == ["2 %", "1 %"]
+    assert (one.get_title(loc="left"), two.get_title(loc="left")) == ("one", "two")
+    assert (one.get_ylabel(), two.get_ylabel()) == ("share", "")
+
+
+def test_each_definition_has_a_line_of_its_own_and_the_main_one_comes_first():
+    rows = pd.DataFrame(
+        {"year": [2019.0, 2020.0, 2020.0, 2021.0], "value": [1.0, 2, 30, 40], "term": list("aabb")}
+    )
+    drawing = curves.shares_by_definition(
+        rows, strong="b", ylabel="y", closures=("2021-05", "2021-08")
+    )
+    axes = drawing.axes[0]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["b", "a"]
+    paths = {tuple(line.get_ydata()) for line in axes.lines if len(line.get_ydata())}
+    assert {(1.0, 2.0), (30.0, 40.0)} <= paths
+    assert axes.get_ylim()[0] == 0
+
+
+def test_a_map_is_dark_from_its_limit_on_and_empty_where_a_number_is_missing():
+    rows = pd.DataFrame(
+        {
+            "term": ["b", "a", "b", "a"],
+            "size": ["two\nlines", "two\nlines", "one", "one"],
+            "estimate": [80.0, 79.6, np.nan, 12.0],
+        }
+    )
+    drawing = charts.heat_by_limit(rows, x="size", least=80)
+    (axes,) = drawing.axes
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["two\nlines", "one"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["b", "a"]
+    assert [text.get_text() for text in axes.texts] == ["80", "80", "12"]
+    shades = axes.collections[0].get_array()
+    assert [shades[0, 0], shades[1, 0], shades[1, 1]] == [1, 0, 0]
+    assert shades.mask[0, 1]
+
+
+def test_a_drawing_of_seaborn_gets_the_width_of_the_page_and_the_numbers_of_reports():
+    rows = pd.DataFrame({"x": [1.0, 1000.0], "y": [-2.0, 1.0], "kind": ["a", "b"]})
+    grid = sns.relplot(rows, x="x", y="y").set(xscale="log")
+    assert charts.styled(grid, 2.0, signed=True) is grid
+    assert grid.figure.get_size_inches().tolist() == [style.WIDTH, 2.0]
+    assert grid.ax.xaxis.get_major_formatter().format_ticks([1, 1000]) == ["1", "1,000"]
+    assert grid.ax.yaxis.get_major_formatter().format_ticks([-2, 1]) == ["−2", "+1"]
+    _, empty = plt.subplots()
+    axes = charts.styled(sns.stripplot(rows, x="y", y="kind", ax=empty), 1.0)
+    axes.figure.canvas.draw()
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["a", "b"]
+    plt.close("all")

@@ -13,10 +13,13 @@ from fontTools.ttLib import TTFont
 from matplotlib import pyplot as plt
 from matplotlib.colors import to_rgb, to_rgba
 from matplotlib.text import Text
+from reading import project_text
 from test_exhibits_simulated import DRAWINGS, FRAME
 from test_pdf import ANSWER, code, made, words
 
+from analysis.evidence.verdicts import WORDS
 from analysis.exhibits import blocks, charts, style
+from analysis.exhibits.answers import label
 
 WHITE = "#ffffff"
 READABLE = 4.5  # of text against what it stands on: WCAG 2.2, success criterion 1.4.3
@@ -146,3 +149,44 @@ def test_a_figure_holds_the_font_of_its_own_letters_so_that_text_is_as_wide_in_a
         assert set(map(ord, "Fell by −3 ●")) <= set(
             TTFont(io.BytesIO(base64.b64decode(face))).getBestCmap()
         )
+
+
+WORD_LOOKS = ("supported", "contradicted", "not-shown", "not-testable")
+
+
+def in_print(kind):
+    """Return text and ground of a word in the PDF."""
+    look = re.search(
+        rf"\b{kind}: \((.*?)\),?\n    [\w)]", project_text("reports/template.typ"), re.S
+    )
+    colours = dict(re.findall(r"(fill|text): ([\w#()\"]+)", look[1]))
+    return tuple(re.sub(r'rgb\("(.*)"\)', r"\1", colours[name]) for name in ("text", "fill"))
+
+
+def on_screen(kind):
+    """Return text and ground of a word on the page of a release, in light."""
+    css = project_text("reports/index.css")
+    named = dict(re.findall(r"--(\w+): (#\w+)", re.search(r":root \{(.+?)\}", css, re.S)[1]))
+    rule = re.search(rf"\n\.{kind} \{{(.*?)\}}", css)[1]
+    return tuple(
+        named[re.search(rf"(?<![\w-]){name}: var\(--(\w+)\)", rule)[1]]
+        for name in ("color", "background")
+    )
+
+
+def in_notebook(kind):
+    """Return text and ground of a word in an executed notebook."""
+    (word,) = (word for word in WORDS if word.lower().replace(" ", "-") == kind)
+    style_of = re.search(r'style="(.*?)"', label(word))[1]
+    found = dict(re.findall(r"(?:^|;)(color|background):([^;]+)", style_of))
+    return found["color"], found["background"]
+
+
+@pytest.mark.parametrize("kind", WORD_LOOKS)
+def test_a_word_has_the_same_colours_in_print_on_screen_and_in_a_notebook(kind):
+    looks = {
+        tuple(to_rgb(one) for one in read(kind)) for read in (in_print, on_screen, in_notebook)
+    }
+    assert len(looks) == 1
+    ((text, ground),) = looks
+    assert contrast(text, ground) >= READABLE

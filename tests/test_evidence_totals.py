@@ -120,15 +120,27 @@ def test_a_mean_date_after_the_claim_has_the_calendar_year_alone():
     assert set(found["until"]) == {YEAR}
 
 
-@pytest.mark.parametrize("name", ["README.md", "notebooks/05_growth_public.ipynb"])
+@pytest.mark.parametrize("name", ["README.md", "notebooks/02_growth.ipynb"])
 def test_the_threshold_is_never_called_a_bound(name):
     text = project_text(name)
     assert "must have sold" in text
     assert not re.search(
-        r"must have sold at least|closed sales of at least|must have sold"
-        r" (?!about|\{cost\}|\{anyhow\})",
-        text,
+        r"must have sold at least|closed sales of at least|must have sold (?!about|twice)", text
     )
+
+
+def test_thresholds_are_exported_with_their_share_date_and_horizon_and_without_an_interval():
+    needed = threshold.by_published_share(295.0, 2.0, days=["2021-06-01"])
+    rows = threshold.as_estimates(needed, 2.0)
+    assert rows["estimate"].tolist() == needed["needed"].tolist()
+    assert set(rows["estimand"]) == {"closed sales that a fall of 2 points needs"}
+    assert rows["label"].iloc[0] == (
+        "Chinese share 29 per cent (top sellers, mean of the US, British, German and Japanese"
+        " sites, 2020-05), accounts closed on 2021-06-01"
+    )
+    assert set(rows["reason"]) == {
+        "one share, one mean date and one horizon: no bound and no interval"
+    }
 
 
 def test_every_share_of_sales_or_top_sellers_of_before_the_closures_counts_once_by_definition():
@@ -138,6 +150,18 @@ def test_every_share_of_sales_or_top_sellers_of_before_the_closures_counts_once_
     assert found["date"].max() <= "2021-01" or found["date"].max() == "2021"
     assert found["share"].tolist() == pytest.approx((found["value"] / 100).tolist())
     assert not found["definition"].str.contains("active|new|European").any()
+
+
+def test_shares_over_time_are_chinese_ones_of_top_sellers_in_order_and_each_counts_once():
+    found = totals.shares_over_time()
+    assert found["month"].is_monotonic_increasing
+    assert not found.duplicated(["month", "definition", "value"]).any()
+    four = found[found["term"] == totals.FOUR_SITES].set_index("month")["value"]
+    assert (four["2016-05"], four["2020-12"], four["2021-09"], four["2021-12"]) == (11, 42, 38, 33)
+    assert set(found["term"]) == {*totals.TERMS.values()}
+    assert not found["definition"].str.contains("all countries|European").any()
+    of_year = found[found["term"] == "“top merchants”"].iloc[0]
+    assert (str(of_year["month"]), of_year["year"]) == ("2020-07", 2020.5)
 
 
 def test_a_share_relabelled_on_one_side_joins_nothing(monkeypatch):
@@ -195,6 +219,16 @@ def test_the_rest_of_the_year_is_counted_by_the_sales_of_its_quarters():
     assert totals.rest_of_year("2021-10-01") == pytest.approx(
         30_320 / (23_709 + 25_085 + 24_252 + 30_320)
     )
+
+
+def test_the_steps_to_the_worst_and_best_case_end_at_the_bounds_and_each_is_what_it_says():
+    steps = totals.steps(KNOWN, -4.0).set_index("step")
+    free = replace(KNOWN, recapture=(0.0, 1.0))
+    low, high = KNOWN.own
+    assert steps.loc["closed accounts’ own sales"].tolist() == pytest.approx([-high, -low])
+    assert steps.loc["rivals"].tolist() == pytest.approx([-high - 4.0 * KNOWN.left, 0.0])
+    assert steps.loc["fear or trust"].tolist() == pytest.approx([*free.bounds(-4.0)])
+    assert steps["worst"].is_monotonic_decreasing
 
 
 @pytest.mark.parametrize("common", [(0.0, 3.0), (-3.0, 0.0), (0.0, 0.0)])

@@ -40,10 +40,10 @@ from runner.diff import Changes
 AS_OF = "2026-11-25"
 HARM = '"><script>alert(1)</script><img src=x onerror=alert(2)>&amp; </p>\u2028'
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 2 1"/>'
-PUBLIC = "05_growth_public"
-PANEL = "panel__05_growth_panel"
-SIMULATED = "simulated/05_growth_panel"
-BRIEF = "00_executive_brief"
+PUBLIC = "02_growth"
+PANEL = "panel_03_growth"
+SIMULATED = "simulated/panel_03_growth"
+BRIEF = "00_brief"
 KINDS = ("estimates.csv", "estimates.parquet", "tables.docx", "tables.tex")
 KINDS += ("figures/figure-1.csv", "figures/figure-1.svg")
 READ = {"reading": "V2", "word": NOT_SHOWN, "confidence": ""}
@@ -80,8 +80,10 @@ def briefed(title, alt, found, event):
     """The notebook of a brief, which holds what it says as data too."""
     content = notebook(title, alt)
     judged = [Verdict(**row) for row in found if "word" in row]
-    shown = brief.brief(judged, read_event(event))._repr_mimebundle_()
-    content["cells"][-1]["outputs"].append(displayed({MIME: shown[MIME]}))
+    about = read_event(event)
+    for shown in (brief.head(judged, about), brief.answers(judged, about, *about.answers)):
+        data = shown._repr_mimebundle_()
+        content["cells"][-1]["outputs"].append(displayed({MIME: data.get(MIME, [])}))
     return content
 
 
@@ -188,9 +190,9 @@ def test_the_page_opens_with_what_happened_the_answer_and_the_brief(page, folder
     said = site.says(folder, [BRIEF])
     assert page.one("h1")["text"] == said.headline.replace("'", "’")
     texts = [element["text"] for element in page.all("li") if "header" in element["within"]]
-    assert [text for text in texts if ". " in text] == [
-        f"{row['topic']}. {row['sentence']}".replace("'", "’") for row in said.topics
-    ]
+    answers = [f"Title of {PUBLIC}? {row['sentence']}".replace("'", "’") for row in said.answers]
+    assert answers == [text for text in texts if text.startswith("Title of")]
+    assert len(answers) == 1
     brief = next(link for link in page.all("a") if link.get("href") == f"{BRIEF}.pdf")
     assert "header" in brief["within"]
     told = page.one("header")["text"]
@@ -246,10 +248,10 @@ def test_a_card_says_what_was_found_in_a_sentence_or_a_number(tmp_path, known, f
     ] * bool(found)
 
 
-def test_words_differ_in_look_are_explained_on_top_and_have_a_confidence_only_as_findings(page):
+def test_words_differ_in_look_are_explained_and_have_a_confidence_only_as_findings(page):
     words = [element for element in page.all("span") if element.get("class", "").startswith("word")]
     style = page.one("style")["text"]
-    kinds = {element["class"].split()[1] for element in words if "header" in element["within"]}
+    kinds = {element["class"].split()[1] for element in words if "dl" in element["within"]}
     assert len(kinds) == len(WORDS)
     assert all(f".{kind}" in style for kind in kinds)
     items = [item["text"] for item in page.all("li") if "card" not in str(item.get("class"))]

@@ -17,7 +17,16 @@ from fewtreated.errors import NOT_ESTIMABLE
 from analysis import data
 from analysis.estimate import Estimate
 from analysis.evidence.claims import OURS
-from analysis.evidence.verdicts import NOT_GRADED, NOT_TESTABLE, Grade, Verdict
+from analysis.evidence.verdicts import (
+    CONTRADICTED,
+    NOT_GRADED,
+    NOT_SHOWN,
+    NOT_TESTABLE,
+    SUPPORTED,
+    Grade,
+    Verdict,
+    Word,
+)
 from analysis.exhibits.blocks import Block, Label, box, note, table
 from analysis.exhibits.payload import Part, of_estimates
 from analysis.exhibits.style import LOOK, kind_of_numbers
@@ -28,9 +37,17 @@ if TYPE_CHECKING:
     from analysis.event import Event
 
 PILL = (
-    "padding:0 .5em;border:1px solid"
-    " currentColor;border-radius:.7em;font-weight:600;white-space:nowrap"
+    "padding:0 .5em;border:1px {line};border-radius:{round};color:{text};background:{ground};"
+    "font-weight:600;white-space:nowrap"
 )
+LOOKS: dict[Word | None, dict[str, str]] = {  # as in print and on the page of a release
+    SUPPORTED: {"line": "solid #0068a3", "round": ".7em", "text": "#ffffff", "ground": "#0068a3"},
+    CONTRADICTED: {"line": "solid #b84a00", "round": "0", "text": "#ffffff", "ground": "#b84a00"},
+    NOT_SHOWN: {"line": "solid #5a6672", "round": ".7em", "text": "#3d4852", "ground": "#ffffff"},
+    NOT_TESTABLE: {"line": "dotted #5a6672", "round": "0", "text": "#3d4852", "ground": "#f6f7f9"},
+    None: {"line": "dashed #6a3d9a", "round": "0", "text": "#6a3d9a", "ground": "#ffffff"},
+}
+"""Looks of the words of verdicts, and of any word on a simulated market."""
 GRADED: dict[Grade, str] = {  # as stated on page 1 of a report
     "": "",
     "usable": "In tests on simulated markets the method was reliable.",
@@ -41,27 +58,22 @@ GRADED: dict[Grade, str] = {  # as stated on page 1 of a report
     "do not use": "In tests on simulated markets the method failed.",
 }
 LITTLE_MORE = 1.5  # times as many characters as our reading of a claim has
-DASHED = PILL.replace("solid", "dashed") + ";color:#6a3d9a"  # for a simulated market
 
 
-def label(word: str, *, simulated: bool = False) -> str:
+def label(word: Word, *, simulated: bool = False) -> str:
     """Format a verdict as a label.
 
     For a simulated market the label is conditional: "would be: supported".
     """
     if simulated:
         name = "simulated"
-    elif word == NOT_TESTABLE:
-        name = "not-testable"
+        shown = f"would be: {word.lower()}"
+        look = LOOKS[None]
     else:
         name = word.lower().replace(" ", "-")
-    if simulated:
-        shown = f"would be: {word.lower()}"
-    else:
         shown = word
-    return Label(
-        f'<span class="word {name}" style="{DASHED if simulated else PILL}">{escape(shown)}</span>'
-    )
+        look = LOOKS[word]
+    return Label(f'<span class="word {name}" style="{PILL.format(**look)}">{escape(shown)}</span>')
 
 
 def answer_of(verdict: Verdict, event: Event) -> str:

@@ -236,7 +236,8 @@ def _counted(printed: int, every: Sequence[Verdict]) -> str:
     else:
         page = f"{words.capitalised(spelled(printed))} verdicts stand on this page"
     if where:
-        return f"{page}; all {spelled(len(every))} are in {link('report 04', where)}."
+        every_one = f"all {spelled(len(every))} are in {link('report 04', where)}"
+        return f"{page}; {every_one}, with their rules."
     return f"{page}."
 
 
@@ -252,7 +253,7 @@ def _claims_table(shown: Sequence[Verdict], public: Mapping[str, Sequence[Verdic
     caption = "What was said, and what the panel shows."
     look = "real"
     if shown[0].simulated:
-        caption = f"What was said, and what is found. {shown[0].apart}"
+        caption = f"{shown[0].apart} what was said, and what is found."
         look = "simulated"
     frame = pd.DataFrame(columns, dtype=object)  # text columns would lose the type of labels
     source = "the reports that the first column leads to"

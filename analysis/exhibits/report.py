@@ -31,7 +31,12 @@ if TYPE_CHECKING:
     from analysis.study import Study
 
 HIDDEN = ("verdict_folder",)  # where the verdicts of a run stand does not affect results
-FILES = ("panel_path", "panel_map", "event")  # only the name of a file counts, not its folder
+FILES = (
+    "panel_path",
+    "panel_map",
+    "event",
+    "share_draws",
+)  # only the name of a file counts, not its folder
 
 
 @dataclass
