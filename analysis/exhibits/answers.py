@@ -404,7 +404,9 @@ def scorecard(said: pd.DataFrame) -> pd.DataFrame:
     who = said["speaker"] + ", " + said["date"].map(day)
     first = said["quoted"] != said["quoted"].shift()
     quoted = said["quoted"].where(first, "")
-    alone = (quoted != "") & (said["omits"] != "") & (quoted.str.len() < 2 * said["reads"].str.len())
+    alone = (
+        (quoted != "") & (said["omits"] != "") & (quoted.str.len() < 2 * said["reads"].str.len())
+    )
     read = said["reads"].mask(alone, "")
     between = ((quoted != "") & ~alone).map({True: " We read: ", False: ""})
     left_out = said["omits"].where(said["omits"] == "", " Left out: " + said["omits"] + ".")

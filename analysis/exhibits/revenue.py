@@ -14,9 +14,8 @@ from analysis.exhibits.style import BESIDE, WIDTH
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-def revenue_figure(
-    last: int, *, chosen: pd.DataFrame | None = None, small: bool = False
-) -> Figure:
+
+def revenue_figure(last: int, *, chosen: pd.DataFrame | None = None, small: bool = False) -> Figure:
     """Draw sellers' yearly revenue up to the year `last`, the year before the closures being 100.
 
     Closed sellers are dark, and a dotted line bridges years without a figure. The days from the

@@ -475,9 +475,7 @@ def sales_lost(money: Estimate, study: Study) -> str:
     known = [f"of {who} by {money[d]}" for who, d in takers.items() if not money[d].refused]
     if not known:
         return lost
-    return (
-        f"{lost} Because of the closures, sales changed, in {money.unit}: {', '.join(known)}."
-    )
+    return f"{lost} Because of the closures, sales changed, in {money.unit}: {', '.join(known)}."
 
 
 def places(shares: Any) -> str:
@@ -505,9 +503,7 @@ def in_business(effect: Estimate, closed: int) -> str:
     )
 
 
-def slowed(
-    effect: Estimate, changed_by: str, margin: float, verdict: Verdict | None = None
-) -> str:
+def slowed(effect: Estimate, changed_by: str, margin: float, verdict: Verdict | None = None) -> str:
     """Answer whether closures cut growth by more than a margin, with the number behind it.
 
     Parameters
@@ -524,7 +520,11 @@ def slowed(
     said = changed(effect, changed_by)
     if effect.refused or np.isnan(effect.conf_int).any():
         return said
-    word = verdict.word if verdict else not_lower((effect.conf_int[0, 0], effect.conf_int[1, 0]), margin)
+    word = (
+        verdict.word
+        if verdict
+        else not_lower((effect.conf_int[0, 0], effect.conf_int[1, 0]), margin)
+    )
     openings = {
         SUPPORTED: f"No, not by more than {points(margin)}.",
         CONTRADICTED: f"Yes, by more than {points(margin)}.",
@@ -642,9 +642,7 @@ def _unit_and_ends(effect: Any) -> tuple[str, float, float]:
     return effect.unit, low, high
 
 
-def tried_out(
-    verdict: Verdict | None, value: float | None, effect: Any, above: float = 0.0
-) -> str:
+def tried_out(verdict: Verdict | None, value: float | None, effect: Any, above: float = 0.0) -> str:
     """State whether a claim is true in a simulated market, and whether its verdict agrees.
 
     The text is empty if there is no true value.
