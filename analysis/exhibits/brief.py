@@ -36,7 +36,6 @@ from analysis.exhibits.payload import BRIEF, SPOKEN, Part
 from analysis.exhibits.revenue import revenue_figure
 from analysis.exhibits.style import BESIDE
 from analysis.numbers import MARKS, points, spelled
-from analysis.provenance import ANNEX
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -79,8 +78,8 @@ def answered(
     """Yield the verdicts on some readings, each with its sentence and its numbers.
 
     What public figures say comes first where households or a panel take precedence. A sentence that
-    the headline says is not said again, and a reading that cannot be tested is left out beside
-    another.
+    the headline says is not said again, nor is one that only says that there is no figure where the
+    report says more. A reading that cannot be tested is left out beside another.
     """
     public = displaced_verdicts(verdicts)
     answers = {event.question(verdict.name): verdict for verdict in best(verdicts)}
@@ -89,7 +88,7 @@ def answered(
     for verdict in [one for one in mine if one.word != NOT_TESTABLE] or mine[:1]:
         for each in (*public.get(verdict.name, ()), verdict):
             said = answer_of(each, event)
-            if said in above:
+            if said in above or (each.detail and each.word == NOT_TESTABLE):
                 said = ""
             yield each, " ".join(filter(None, (said, _behind(each))))
 
@@ -205,8 +204,7 @@ def below(
         counted = _counted(
             "".join(one.html for one in above).count(LABELLED) + len(shown), best(verdicts)
         )
-    rest = f"{counted} Data and code: {link('annex', ANNEX)}.".strip()
-    small = _small({lead: text for lead, text in lines.items() if text}, rest, since)
+    small = _small({lead: text for lead, text in lines.items() if text}, counted, since)
     if shown:
         return _claims_table(shown, displaced_verdicts(verdicts)) + small
     return small
@@ -305,8 +303,7 @@ def picture(event: Event, what: str) -> Block:
     """
     if not event.on_record:
         return NOTHING
-    draw, report = PICTURES[what]
-    return figure(draw(), source=f"report {report}")
+    return figure(PICTURES[what]())
 
 
 def _revenue() -> Figure:
@@ -337,7 +334,7 @@ def _dollars() -> Figure:
         band=(of_year.min(), of_year.max()),
         needed=f"needed for a fall of {points(asked.delta_pp)}",
         xlabel="sales of the closed accounts, billion dollars a year (log)",
-        width=BESIDE,
+        size=(BESIDE, 1.35),
     )
     return drawing
 
@@ -347,4 +344,4 @@ def _places() -> Figure | Estimate:
     return sales_by_place(shift.stacks(), small=True)
 
 
-PICTURES = {"revenue": (_revenue, "01"), "dollars": (_dollars, "02"), "places": (_places, "03")}
+PICTURES = {"revenue": _revenue, "dollars": _dollars, "places": _places}

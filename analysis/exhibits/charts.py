@@ -254,7 +254,7 @@ def money_line(
     band: tuple[float, float],
     needed: str,
     xlabel: str,
-    width: float = WIDTH,
+    size: tuple[float, float] = (WIDTH, 1.75),
 ) -> Figure:
     """Draw sums of money on one line, on a log scale, over the band in which something happens.
 
@@ -270,10 +270,10 @@ def money_line(
         What the range is, written over it.
     xlabel : str
         What the sums are, with their unit.
-    width : float
+    size : (width, height)
         In inches.
     """
-    drawing, axes = plt.subplots(figsize=(width, 1.75))
+    drawing, axes = plt.subplots(figsize=size)
     axes.set(xscale="log", ylim=(-1, 1), yticks=[], xlabel=xlabel)
     axes.spines["left"].set_visible(False)
     axes.axhline(0, **ZERO)
@@ -453,10 +453,13 @@ def sales_by_place(sold: pd.DataFrame, *, small: bool = False) -> Figure | Estim
         rows = sold.assign(
             group=sold["firm"],
             term=sold["firm"] + ", " + sold["period"],
-            note=[_part(*ends) for ends in sold[["part_low", "part_high"]].to_numpy()],
+            note=[
+                _part(*ends).replace(" per cent", "%")
+                for ends in sold[["part_low", "part_high"]].to_numpy()
+            ],
         )
         parts = {"on_amazon": "on Amazon", "either": "either", "elsewhere": "elsewhere"}
-        size = (BESIDE, 0.7 + 0.17 * len(rows))
+        size = (BESIDE, 0.6 + 0.15 * len(rows))
         xlabel = "sales, billion yuan; Amazon’s part at the ends"
         return stacked(rows, parts=parts, unsure="either", xlabel=xlabel, size=size)
     undisclosed = sold["closed"].map({"yes": ""}).fillna(" (no closure disclosed)")
