@@ -33,7 +33,7 @@ def revenue_figure(last: int, *, chosen: pd.DataFrame | None = None, small: bool
     sellers = listed.sellers() if chosen is None else chosen
     base = listed.base_year()
     index = listed.indexed(base, base - 1, last, chosen=sellers)
-    size = (BESIDE, 1.3) if small else (WIDTH, 3.4)
+    size = (BESIDE, 1.6) if small else (WIDTH, 3.4)
     drawing: Any = paths(
         _in_rows(index),
         x="middle",
