@@ -21,11 +21,12 @@ UNPACKED = (ast.GeneratorExp, ast.List, ast.ListComp)
 class Document:
     """A notebook, for its rules; `words` is the vocabulary of its text."""
 
-    def __init__(self, text, words, *, tries=TRIES, foreign=()):
+    def __init__(self, text, words, *, tries=TRIES, foreign=(), is_report=True):
         self.cells = read_cells(text)
         self.words = frozenset(words)
         self.tries = tries
         self.foreign = tuple(foreign)  # names that it must not contain
+        self.is_report = is_report
 
     @property
     def code(self):
@@ -216,12 +217,12 @@ def _bases(target):
 
 
 def answers_missing(document):
-    if not any("answer" in cell.tags for cell in document.cells):
+    if document.is_report and not any("answer" in cell.tags for cell in document.cells):
         yield "no cell is tagged answer"
 
 
 def tries_missing(document):
-    """Yield a notebook whose last section does not invite to try it."""
+    """Yield a notebook with too few code cells in the section that invites to try it."""
     below = 0
     inside = False
     for cell in document.cells:

@@ -4,7 +4,7 @@ import json
 import tomllib
 
 import pytest
-from document import RULES, Document
+from document import RULES, TRIES, Document
 from reading import project_text
 from ruamel.yaml import YAML
 
@@ -36,12 +36,14 @@ FOREIGN = [name for file in sorted(EVENTS.glob("*.yml")) for name in names_of(fi
 
 
 def document(path):
+    is_report = path.parent.name != "examples"
     about_none = path.parent.name in ABOUT_NONE or path.stem in NOR_THESE
     return Document(
         path.read_text(encoding="utf-8"),
         WORDS,
-        tries=FEWER.get(path.stem, 0 if path.parent.name == "examples" else 3),
+        tries=FEWER.get(path.stem, TRIES) * is_report,
         foreign=FOREIGN if about_none else (),
+        is_report=is_report,
     )
 
 
