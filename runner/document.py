@@ -205,10 +205,11 @@ def _put_in(shown: dict[str, Any], caption: str) -> None:
     if title and IMAGE.search(page):
         simulated = f"Simulated – {CAPTION}" in page
         shown_title = f"Simulated – {title}" if simulated else title
+        spoken = escape(f"{shown_title.removesuffix('.')}. ")
         page = IMAGE.sub(
             lambda image: (
                 f'<img src="data:image/svg+xml;base64,{titled(image[1], shown_title, simulated)}"'
-                f' alt="{escape(f"{shown_title}. ")}{image[2].removeprefix("Simulated – ")}"'
+                f' alt="{spoken}{image[2].removeprefix("Simulated – ")}"'
             ),
             page,
         )
