@@ -37,6 +37,7 @@ PARAMETERS = SOURCES["parameters"]
 BRIEF_PARAMETERS = SOURCES["brief_parameters"]
 WRITE_VERDICTS = SOURCES["write_verdicts"]
 READ_VERDICTS = SOURCES["read_verdicts"]
+NO_VERDICTS = WRITE_VERDICTS.replace("[verdict]", "[]")
 
 
 def stub_render(notebook, pdf, *, as_of, footer, simulated=False, **_):
