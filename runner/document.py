@@ -4,6 +4,8 @@ Prose stands in Markdown cells, and takes its numbers by MyST's inline expressio
 ``{eval}`fall(tiza)` ``. `Client` evaluates those of a cell in its turn, and stores the results as
 jupyterlab-myst does. `assembled` returns the notebook in the form that pages are made from: with
 text for expressions, and the caption of each exhibit, which is the Markdown cell below it, put in.
+
+It imports pandas, which is slow: the rest of the runner imports it where it is needed.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.exhibits.payload import MIME, read_verdict_rows
-from analysis.numbers import MARKED, unmarked
+from analysis.numbers import MARKED, sentence_of, unmarked
 from runner.titles import titled
 
 EXPRESSION = re.compile(r"\{eval\}`([^`\n]+)`")
@@ -83,7 +85,7 @@ def _value(result: Mapping[str, Any]) -> tuple[str, bool]:
         return re.sub("</?em>", "*", bold), True
     plain = str(shown["text/plain"])
     if re.fullmatch(r"('|\").*\1", plain, re.DOTALL):
-        with suppress(SyntaxError):  # quoted words, not the repr of text
+        with suppress(SyntaxError, ValueError):  # quoted words, not the repr of text
             plain = str(ast.literal_eval(plain))
     return plain, False
 
