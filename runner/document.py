@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.exhibits.payload import MIME, read_verdict_rows
-from analysis.numbers import MARKED, sentence_of, unmarked
+from analysis.numbers import MARKED, unmarked
 from runner.titles import titled
 
 EXPRESSION = re.compile(r"\{eval\}`([^`\n]+)`")
