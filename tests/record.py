@@ -137,7 +137,7 @@ def growth(found):
 def closed_sellers(found):
     """Say what is known of the closed sellers that are listed."""
     record = found["C08 record"]
-    asked = given("03_listed_sellers")
+    asked = given("01_who_was_hit")
     before = listed.base_year()
     changes = listed.revenue_change(before, asked.after, level=asked.conf).details["changes"]
     fell = {
