@@ -189,13 +189,12 @@ def test_lines_have_labels_at_their_ends_and_shaded_closures():
     assert [label.get_text() for label in axes.get_xticklabels()] == ["2020", "2021", "2022"]
 
 
-def test_a_year_that_is_not_known_is_bridged_by_a_thin_line():
+def test_a_year_that_is_not_known_is_bridged_by_a_dotted_line_of_the_same_colour():
     rows = pd.DataFrame({"term": "a", "x": [1.0, 2.0, 3.0], "estimate": [1.0, np.nan, 2.0]})
     bridge, line = curves.paths(rows, x="x", ylabel="y").axes[0].lines[:2]
-    assert (bridge.get_xdata().tolist(), bridge.get_linewidth() < line.get_linewidth()) == (
-        [1.0, 3.0],
-        True,
-    )
+    assert bridge.get_xdata().tolist() == [1.0, 3.0]  # joined to its points
+    assert bridge.get_color() == line.get_color()
+    assert (bridge.is_dashed(), line.is_dashed()) == (True, False)
 
 
 def test_who_asks_for_no_signs_gets_none_and_a_figure_describes_itself():

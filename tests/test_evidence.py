@@ -92,12 +92,13 @@ def test_without_firms_listed_later_fifteen_pairs_are_left_and_no_interval(compa
 
 def test_sellers_compared_in_turn_give_what_each_comparison_gives_in_per_cent(compared, left):
     every = listed.sellers()
-    choices = {"both": every, "one": every.query("name != 'Youkeshu'")}
+    choices = {"both": every, "one": every.query("name != 'Youkeshu'"), "again": every}
     rows = listed.compared(choices, 2020, 2021, level=0.95).set_index("term")
     ends = ["estimate", "conf_low", "conf_high"]
     wanted = 100 * np.expm1(compared[2020, 2021].row("did")[ends].to_numpy(float))
     np.testing.assert_allclose(rows.loc["both", ends].to_numpy(float), wanted, atol=1e-9)
     without = left.set_index("left_out").loc["Youkeshu"]
+    assert rows.index.tolist() == ["both", "one"]
     assert rows.loc["one", "estimate"] == pytest.approx(100 * np.expm1(without["estimate"]))
     assert rows.loc["one", ["rank", "assignments"]].tolist() == [1, without["assignments"]]
 

@@ -268,7 +268,7 @@ def compared(
     Parameters
     ----------
     choices : mapping of str to DataFrame
-        Sellers by label.
+        Sellers by label; one that comes to the same sellers as an earlier one is left out.
     before, after : int
         Years.
     level : float
@@ -281,7 +281,12 @@ def compared(
         are missing if no interval is computed.
     """
     rows = []
+    seen = list[set[tuple[str, str]]]()
     for label, chosen in choices.items():
+        who = {*zip(chosen["name"], chosen["role"], strict=True)}
+        if who in seen:
+            continue
+        seen.append(who)
         found = revenue_change(before, after, chosen=chosen, level=level)
         row = found.exp().rows[["estimate", "conf_low", "conf_high"]].iloc[0]
         counted = {"rank": found.row("did")["rank"], "assignments": found.counts["assignments"]}
