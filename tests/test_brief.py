@@ -8,10 +8,10 @@ from itertools import product
 
 import pytest
 from pages import Page
-from record import IN_WORDS, spoken
+from record import IN_WORDS, given, spoken
 from test_exhibits import EVENT, V2, look, verdict
 
-from analysis.evidence import claims, listed
+from analysis.evidence import claims, totals
 from analysis.evidence.verdicts import (
     CONFIDENCE,
     CONTRADICTED,
@@ -25,6 +25,7 @@ from analysis.evidence.verdicts import (
 from analysis.exhibits import brief
 from analysis.exhibits.answers import answer_of
 from analysis.exhibits.payload import MIME
+from runner.document import assembled
 
 __all__ = ["look"]  # a fixture
 
@@ -161,6 +162,8 @@ def test_what_cannot_be_tested_is_left_out_beside_another_reading():
     sold = of("more_sales_elsewhere", word=NOT_TESTABLE, **BARE)
     asked = ("more_presence_elsewhere", "more_sales_elsewhere")
     assert labels(brief.answers([invested, sold], EVENT, *asked)) == 1
+    no_filing = invested.model_copy(update={"detail": "No filing says it."})
+    assert "Not testable No filing says it." in text(brief.answers([no_filing], EVENT, *asked))
     more = sold.model_copy(update={"word": SUPPORTED})
     assert "Closed sellers sold more" in text(brief.answers([invested, more], EVENT, *asked))
     assert labels(brief.answers([invested, more], EVENT, *asked)) == 1
@@ -239,19 +242,34 @@ def test_headline_sentences_and_verdicts_are_taken_away_as_data():
 
 
 def test_a_figure_stands_beside_its_answer_and_is_of_the_event_on_record():
-    revenue = brief.revenue(EVENT)
+    revenue = brief.picture(EVENT, "revenue")
     assert revenue.html.count("<figure") == 1
-    assert brief.revenue(EVENT.model_copy(update={"title": "Another"})).html == ""
-    beside = brief.answers([V2], EVENT, "growth_not_lower", figure=revenue)
+    assert brief.picture(EVENT.model_copy(update={"title": "Another"}), "revenue").html == ""
+    beside = brief.answers([V2], EVENT, "growth_not_lower", beside=revenue)
     assert 'class="beside"' in beside.html
     assert beside.parts[1:] == revenue.parts
 
 
-def test_the_title_of_the_revenue_figure_counts_what_fell(monkeypatch):
-    told = brief.listed_revenue(EVENT, 2021, 2023).html
-    real = listed.indexed
-    monkeypatch.setattr(listed, "indexed", lambda *years: real(*years).assign(Anker=90.0))
-    other = brief.listed_revenue(EVENT, 2021, 2023).html
-    said = [re.findall(r'alt="([^"]+?)\. Revenue \(', html)[0] for html in (told, other)]
-    assert "The two closed sellers with figures for 2020 and 2021 lost revenue" in said[0]
-    assert said[0] != said[1]
+def test_without_a_figure_the_caption_below_is_left_out():
+    def caption(block):
+        shown = {"data": block._repr_mimebundle_()}
+        cells = [
+            {"cell_type": "code", "id": "a", "source": "", "metadata": {}, "outputs": [shown]},
+            {"cell_type": "markdown", "id": "b", "source": "Figure: **T.** So.", "metadata": {}},
+        ]
+        done, _ = assembled({"cells": cells, "metadata": {}}, strict=True)
+        (cell,) = done["cells"]
+        return "So." in cell["outputs"][0]["data"]["text/html"]
+
+    places = brief.picture(EVENT, "places")
+    assert caption(brief.answers([V2], EVENT, "growth_not_lower", beside=places))
+    assert not caption(brief.answers([V2], EVENT, "growth_not_lower"))
+
+
+def test_the_line_of_dollars_has_the_published_sums_over_what_a_fall_takes():
+    (drawn,) = brief.picture(EVENT, "dollars").parts
+    rows = drawn.data.set_index("term")
+    floor, loss = totals.closed_sales(given("02_growth").yuan_per_dollar)
+    assert rows["conf_low"].tolist()[::2] == [floor, loss]
+    assert rows.loc["our count", "conf_low"] > floor
+    assert rows["asserted"].tolist() == [False, False, True]

@@ -196,10 +196,7 @@ def test_the_limit_of_the_schedule_is_the_one_that_the_page_says(desk):
     assert found.plan.waits_for == ("data/figures.csv",)
 
 
-LIMITED = (
-    'as_of: str = "2026-11-01"\ncount: int = 3\nstale_after_days: int ='
-    " 400\n"
-)
+LIMITED = 'as_of: str = "2026-11-01"\ncount: int = 3\nstale_after_days: int = 400\n'
 
 
 # The table

@@ -538,7 +538,7 @@ def _grades(rows: pd.DataFrame) -> tuple[pd.Series | None, list[str]]:
         return None, []
     bounded = rows["conf_low"].notna()
     ungraded = bounded & (rows["grade"].fillna(NOT_GRADED) == NOT_GRADED)
-    shown = rows["grade"].where(bounded & rows["grade"].notna(), "–")
+    shown = rows["grade"].where(bounded & rows["grade"].fillna("").ne(""), "–")
     named = {*shown} - {"–"}
     if len(named) == 1:
         column = None

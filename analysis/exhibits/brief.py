@@ -11,12 +11,13 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from itertools import chain
+from math import inf
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from analysis import data
-from analysis.evidence import claims, listed
+from analysis import data, on_trial
+from analysis.evidence import claims, shift, sums, threshold, totals
 from analysis.evidence.verdicts import (
     DECIDED,
     NOT_TESTABLE,
@@ -30,16 +31,20 @@ from analysis.evidence.verdicts import (
 from analysis.exhibits import words
 from analysis.exhibits.answers import answer_of, by_whom, finding, label
 from analysis.exhibits.blocks import NOTHING, Block, Label, box, figure, link, say, table
-from analysis.exhibits.curves import paths
+from analysis.exhibits.charts import money_line, sales_by_place
 from analysis.exhibits.payload import BRIEF, SPOKEN, Part
-from analysis.exhibits.style import BESIDE, WIDTH
-from analysis.numbers import MARKS, spelled
-from analysis.provenance import ANNEX
+from analysis.exhibits.revenue import revenue_figure
+from analysis.exhibits.style import BESIDE
+from analysis.numbers import MARKS, points, spelled
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from analysis.estimate import Estimate
     from analysis.event import Event
 
 LABELLED = '<span class="word '  # the beginning of a label
+WITHOUT_FIGURE = "<!--refused-->"  # the caption in the cell below is left out
 CLAIMS = "04_claims"  # the report that holds all verdicts
 OF_TIER: dict[Tier, str] = {
     "facts": "public facts",
@@ -73,8 +78,8 @@ def answered(
     """Yield the verdicts on some readings, each with its sentence and its numbers.
 
     What public figures say comes first where households or a panel take precedence. A sentence that
-    the headline says is not said again, and a reading that cannot be tested is left out beside
-    another.
+    the headline says is not said again, nor is one that only says that there is no figure where the
+    report says more. A reading that cannot be tested is left out beside another.
     """
     public = displaced_verdicts(verdicts)
     answers = {event.question(verdict.name): verdict for verdict in best(verdicts)}
@@ -83,7 +88,7 @@ def answered(
     for verdict in [one for one in mine if one.word != NOT_TESTABLE] or mine[:1]:
         for each in (*public.get(verdict.name, ()), verdict):
             said = answer_of(each, event)
-            if said in above:
+            if said in above or (each.detail and each.word == NOT_TESTABLE):
                 said = ""
             yield each, " ".join(filter(None, (said, _behind(each))))
 
@@ -128,9 +133,9 @@ def head(verdicts: Sequence[Verdict], event: Event, *, failed: str = "", panel: 
 
 
 def answers(
-    verdicts: Sequence[Verdict], event: Event, *readings: str, figure: Block = NOTHING
+    verdicts: Sequence[Verdict], event: Event, *readings: str, beside: Block = NOTHING
 ) -> Block:
-    """Return the answer to a question, with its verdicts, beside a figure if there is one.
+    """Return the answer to a question, with its verdicts, `beside` a figure if there is one.
 
     `readings` are questions of the event, or names of readings such as ``"C08 record"``. If none of
     them is judged, the answer says so.
@@ -142,13 +147,15 @@ def answers(
     said = " ".join(dict.fromkeys(text for _, text in told if text))
     html = "".join(f"<p>{_word(verdict)} {escape(text)}</p>" for verdict, text in told)
     html = html.removesuffix("</p>") + f" {link(_report(page), page)}.</p>"
-    if figure.html:
+    if not beside.html:
+        html += WITHOUT_FIGURE
+    else:
         html = (
             f'<div class="beside" style="display:flex"><div>{html}</div>'
-            f"<div>{figure.html}</div></div>"
+            f"<div>{beside.html}</div></div>"
         )
     row = Part("brief", "", pd.DataFrame([[page, said]], columns=[*BRIEF], dtype=object))
-    return Block(html, said, (row, *figure.parts))
+    return Block(html, said, (row, *beside.parts))
 
 
 def _word(verdict: Verdict) -> str:
@@ -197,8 +204,7 @@ def below(
         counted = _counted(
             "".join(one.html for one in above).count(LABELLED) + len(shown), best(verdicts)
         )
-    rest = f"{counted} Data and code: {link('annex', ANNEX)}.".strip()
-    small = _small({lead: text for lead, text in lines.items() if text}, rest, since)
+    small = _small({lead: text for lead, text in lines.items() if text}, counted, since)
     if shown:
         return _claims_table(shown, displaced_verdicts(verdicts)) + small
     return small
@@ -289,44 +295,52 @@ def _small(lines: Mapping[str, str], rest: str, since: str) -> Block:
 # Figures
 
 
-def revenue(event: Event) -> Block:
-    """Return the small figure of listed sellers' revenue; it is empty for another event."""
+def picture(event: Event, what: str) -> Block:
+    """Return a figure of the brief, drawn with the parameters of its report as it stands.
+
+    `what` is "revenue", "dollars" or "places". The result is empty for another event than the one
+    on record.
+    """
     if not event.on_record:
         return NOTHING
-    return listed_revenue(event, listed.base_year() + 1, listed.base_year() + 3, small=True)
+    return figure(PICTURES[what]())
 
 
-def listed_revenue(event: Event, after: int, last: int, *, small: bool = False) -> Block:
-    """Return a figure showing listed sellers' revenue up to the year `last`.
+def _revenue() -> Figure:
+    """Draw the revenue of listed sellers, as in report 01."""
+    return revenue_figure(on_trial.given("01_who_was_hit").long_after, small=True)
 
-    It begins one year before the base year. Its title counts the sellers whose revenue had fallen
-    by the year `after`. A `small` figure goes beside the answer.
-    """
-    before = listed.base_year()
-    closed = listed.closed_names()
-    index = listed.indexed(before, before - 1, last)
-    rows = index.set_axis(index.index + 0.5).rename_axis(index="middle", columns="term")
-    drawing = paths(
-        rows.reset_index().melt(id_vars="middle", value_name="estimate"),
-        x="middle",
-        strong=closed,
-        ylabel=f"revenue (log)\n{before} = 100",
-        closures=(event.waves[0], event.waves[-1]),
-        level=100,
-        ticks={year + 0.5: str(year) for year in index.index},
-        log="y",
-        size=(BESIDE, 1.3) if small else (WIDTH, 3.0),
+
+def _dollars() -> Figure | Estimate:
+    """Draw what is published of closed accounts' sales over what a fall needs, as in report 02."""
+    asked = on_trial.given("02_growth")
+    floor, loss = totals.closed_sales(asked.yuan_per_dollar)
+    counted = sums.floor_from_below(asked.yuan_per_dollar)
+    rows = pd.DataFrame(
+        {
+            "term": ["first accounts", "our count", "trade group’s loss"],
+            "conf_low": [floor, counted["low"].sum(), loss],
+            "conf_high": [inf, counted["high"].sum(), inf],
+            "asserted": [False, False, True],
+            "note": "",
+        }
     )
-    return figure(
-        drawing,
-        f"Dark: closed sellers with a figure for {before}; grey: no closure disclosed; dotted: no"
-        " figure.",
-        title=words.capitalised(
-            words.number_below(index.loc[after], closed, f"{before} and {after}")
-        ),
-        source=(
-            "sellers’ accounts, mostly as summarised by data sites; report 03"
-            if small
-            else listed.revenue_sources()
-        ),
+    days = threshold.mean_dates(asked.closed_from)
+    base = float(totals.third_party_sales().values["2020"])
+    needed = threshold.by_published_share(base, asked.delta_pp, days=days)
+    of_year = needed.query("until == until.max()")["needed"]
+    return money_line(
+        rows,
+        band=(of_year.min(), of_year.max()),
+        needed=f"needed for a fall of {points(asked.delta_pp)}",
+        xlabel="sales of the closed accounts, billion dollars a year (log)",
+        size=(BESIDE, 1.35),
     )
+
+
+def _places() -> Figure | Estimate:
+    """Draw what sellers sold on Amazon and elsewhere, as in report 03."""
+    return sales_by_place(shift.stacks(), small=True)
+
+
+PICTURES = {"revenue": _revenue, "dollars": _dollars, "places": _places}

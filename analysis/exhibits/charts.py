@@ -249,7 +249,12 @@ def forest(
 
 @chart
 def money_line(
-    rows: pd.DataFrame, *, band: tuple[float, float], needed: str, xlabel: str
+    rows: pd.DataFrame,
+    *,
+    band: tuple[float, float],
+    needed: str,
+    xlabel: str,
+    size: tuple[float, float] = (WIDTH, 1.75),
 ) -> Figure:
     """Draw sums of money on one line, on a log scale, over the band in which something happens.
 
@@ -265,8 +270,10 @@ def money_line(
         What the range is, written over it.
     xlabel : str
         What the sums are, with their unit.
+    size : (width, height)
+        In inches.
     """
-    drawing, axes = plt.subplots(figsize=(WIDTH, 1.75))
+    drawing, axes = plt.subplots(figsize=size)
     axes.set(xscale="log", ylim=(-1, 1), yticks=[], xlabel=xlabel)
     axes.spines["left"].set_visible(False)
     axes.axhline(0, **ZERO)
@@ -390,7 +397,14 @@ def _shade_margin(axes: Axes, margin: tuple[float, float], *, signed: bool) -> N
 
 
 @chart
-def stacked(rows: pd.DataFrame, *, parts: Mapping[str, str], unsure: str, xlabel: str) -> Figure:
+def stacked(
+    rows: pd.DataFrame,
+    *,
+    parts: Mapping[str, str],
+    unsure: str,
+    xlabel: str,
+    size: tuple[float, float] | None = None,
+) -> Figure:
     """Draw one horizontal bar per term, stacked from its parts, with a note at its end.
 
     Parameters
@@ -404,8 +418,10 @@ def stacked(rows: pd.DataFrame, *, parts: Mapping[str, str], unsure: str, xlabel
         The column that is hatched, since it may belong to either neighbour.
     xlabel : str
         Label of the axis of numbers.
+    size : (width, height), optional
+        In inches; by default as wide as the page, and as high as the bars need.
     """
-    drawing, axes = plt.subplots(figsize=(WIDTH, 0.85 + 0.25 * len(rows)))
+    drawing, axes = plt.subplots(figsize=size or (WIDTH, 0.85 + 0.25 * len(rows)))
     apart = 0.6 * (rows["group"] != rows["group"].shift()).cumsum()
     heights = -(np.arange(len(rows)) + apart.to_numpy())
     looks = _looks_of_parts(parts, unsure)
@@ -426,12 +442,26 @@ def stacked(rows: pd.DataFrame, *, parts: Mapping[str, str], unsure: str, xlabel
     return drawing
 
 
-def sales_by_place(sold: pd.DataFrame) -> Figure | Estimate:
+def sales_by_place(sold: pd.DataFrame, *, small: bool = False) -> Figure | Estimate:
     """Draw what sellers sold on Amazon and elsewhere, with Amazon's part at the ends of the bars.
 
     `sold` is from :func:`analysis.evidence.shift.stacks`. What may have been sold in either place
-    is hatched. Sellers that disclosed no closure are marked.
+    is hatched. Sellers that disclosed no closure are marked. A `small` figure is for the brief: it
+    stands beside a text.
     """
+    if small:
+        rows = sold.assign(
+            group=sold["firm"],
+            term=sold["firm"] + ", " + sold["period"],
+            note=[
+                _part(*ends).replace(" per cent", "%")
+                for ends in sold[["part_low", "part_high"]].to_numpy()
+            ],
+        )
+        parts = {"on_amazon": "on Amazon", "either": "either", "elsewhere": "elsewhere"}
+        size = (BESIDE, 0.6 + 0.15 * len(rows))
+        xlabel = "sales, billion yuan; Amazon’s part at the ends"
+        return stacked(rows, parts=parts, unsure="either", xlabel=xlabel, size=size)
     undisclosed = sold["closed"].map({"yes": ""}).fillna(" (no closure disclosed)")
     rows = sold.assign(
         group=sold["firm"],
@@ -449,9 +479,15 @@ def sales_by_place(sold: pd.DataFrame) -> Figure | Estimate:
 def _part_of_amazon(low: float, high: float) -> str:
     """Word Amazon's part of a seller's sales, from its least to its largest, in per cent."""
     if high - low >= 100:
-        return "Amazon’s part unknown"
-    ends = dict.fromkeys(number(end, 0) for end in (low, high))
-    return f"{' to '.join(ends)} per cent on Amazon"
+        return f"Amazon’s part {_part(low, high)}"
+    return f"{_part(low, high)} on Amazon"
+
+
+def _part(low: float, high: float) -> str:
+    """Write a part of a whole, from its least to its largest."""
+    if high - low >= 100:
+        return "unknown"
+    return f"{' to '.join(dict.fromkeys(number(end, 0) for end in (low, high)))} per cent"
 
 
 def _looks_of_parts(parts: Iterable[str], unsure: str) -> dict[str, Style]:
@@ -468,8 +504,8 @@ def _looks_of_parts(parts: Iterable[str], unsure: str) -> dict[str, Style]:
 def heat_by_limit(rows: pd.DataFrame, *, x: str, least: float, xlabel: str = "") -> Figure:
     """Draw a map with one row per term, and each number in its cell, dark from a limit on.
 
-    Numbers of at least `least` are dark, others pale; missing ones leave a cell empty. Terms and columns
-    keep the order in which they first come.
+    Numbers of at least `least` are dark, others pale; missing ones leave a cell empty. Terms and
+    columns keep the order in which they first come.
 
     Parameters
     ----------
@@ -489,7 +525,11 @@ def heat_by_limit(rows: pd.DataFrame, *, x: str, least: float, xlabel: str = "")
     heads = ["\n".join(fill(line, across) for line in str(head).split("\n")) for head in wide]
     lines = sum(term.count("\n") + 1 for term in terms)
     above = max(head.count("\n") + 1 for head in heads)
-    drawing, axes = plt.subplots(figsize=(WIDTH, 0.3 + 0.13 * above + 0.2 * lines))
+    if lines > 12:
+        room = 0.16 * lines  # inches
+    else:
+        room = 0.2 * lines
+    drawing, axes = plt.subplots(figsize=(WIDTH, 0.3 + 0.13 * above + room))
     shades = wide.ge(least).mask(wide.isna()).astype(float)
     sns.heatmap(
         shades,

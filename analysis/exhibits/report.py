@@ -51,7 +51,7 @@ class Current:
 current = Current()
 
 
-def start(notebook: str) -> Event:
+def start(notebook: str, *, on_record: bool = True) -> Event:
     """Set up a notebook on public figures, and return its event.
 
     This checks the parameters and sets the style for real data.
@@ -60,15 +60,17 @@ def start(notebook: str) -> Event:
     ----------
     notebook : str
         Its path in ``notebooks/`` without the ending, such as ``"02_growth"``.
+    on_record : bool
+        Whether the notebook needs public figures of the event; the brief does not.
 
     Raises
     ------
     DesignError
-        If a parameter is invalid, or the public figures are about another event.
+        If a parameter is invalid, or the public figures are needed and about another event.
     """
     settings = _checked(notebook)
     style.use("real")
-    current.event = read_event(str(settings["event"]), on_record=True)
+    current.event = read_event(str(settings["event"]), on_record=on_record)
     return current.event
 
 
