@@ -303,3 +303,51 @@ def test_a_drawing_of_seaborn_gets_the_width_of_the_page_and_the_numbers_of_repo
     axes.figure.canvas.draw()
     assert [label.get_text() for label in axes.get_yticklabels()] == ["a", "b"]
     plt.close("all")
+
+
+SOLD = pd.DataFrame(
+    {
+        "firm": ["A", "A", "B", "B"],
+        "closed": ["yes", "yes", "none disclosed", "none disclosed"],
+        "period": ["2020", "2021"] * 2,
+        "on_amazon": [3.0, 0.0, 1.0, 2.0],
+        "either": [0.0, 2.0, 0.5, 0.0],
+        "elsewhere": [1.0, 0.0, 0.5, 1.0],
+        "part_low": [75.0, 0.0, 50.0, 66.7],
+        "part_high": [75.0, 100.0, 75.0, 66.7],
+    }
+)
+
+
+def test_sales_by_place_are_stacked_and_what_is_open_is_hatched():
+    axes = charts.sales_by_place(SOLD).axes[0]
+    bars = [[bar.get_width() for bar in part] for part in axes.containers]
+    assert bars == [SOLD[name].tolist() for name in ("on_amazon", "either", "elsewhere")]
+    assert [bool(part[0].get_hatch()) for part in axes.containers] == [False, True, False]
+    assert [text.get_text() for text in axes.texts] == [
+        "75 per cent on Amazon",
+        "Amazon’s part unknown",
+        "50 to 75 per cent on Amazon",
+        "67 per cent on Amazon",
+    ]
+    names = [label.get_text() for label in axes.get_yticklabels()]
+    assert names[0] == "A, 2020"
+    assert names[3] == "B (no closure disclosed), 2021"
+
+
+def test_a_tile_stands_for_each_statement_and_the_legend_counts_them():
+    said = pd.DataFrame(
+        {
+            "speaker": ["One", "One", "Other"],
+            "short": ["a b", "c", "d"],
+            "word": ["Not testable", "Supported", "Not shown"],
+        }
+    )
+    axes = charts.tiles(said).axes[0]
+    assert [text.get_text() for text in axes.texts] == ["c", "a b", "d"]  # supported first
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == [
+        "Supported (1)",
+        "Contradicted (0)",
+        "Not shown (1)",
+        "Not testable (1)",
+    ]

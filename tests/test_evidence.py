@@ -391,7 +391,7 @@ def test_a_scorecard_has_each_verdict_once_under_who_spoke(verdicts):
     found = claims.scored([*verdicts.values()]).set_index("name")
     assert {*found.index} == {*verdicts}
     assert found["speaker"].unique().tolist() == [*claims.SPEAKERS.values()]
-    assert all(found["word"] == pd.Series({name: one.word for name, one in verdicts.items()}))
+    assert found["word"].to_dict() == {name: one.word for name, one in verdicts.items()}
     assert found.loc["C03", "why"] == found.loc["C06", "why"] == "Only the speaker’s figure."
     assert found.loc["C06", "quoted"].startswith("“This crackdown")
     assert "[" not in found.loc["C16", "quoted"]
