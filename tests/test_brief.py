@@ -248,10 +248,12 @@ def test_a_figure_stands_beside_its_answer_and_is_of_the_event_on_record():
 
 
 def test_the_title_of_the_revenue_figure_counts_what_fell(monkeypatch):
-    told = brief.listed_revenue(EVENT, 2021, 2023).html
+    told = brief.revenue(EVENT).html
     real = listed.indexed
-    monkeypatch.setattr(listed, "indexed", lambda *years: real(*years).assign(Anker=90.0))
-    other = brief.listed_revenue(EVENT, 2021, 2023).html
-    said = [re.findall(r'alt="([^"]+?)\. Revenue \(', html)[0] for html in (told, other)]
+    monkeypatch.setattr(
+        listed, "indexed", lambda *years, **more: real(*years, **more).assign(Anker=90.0)
+    )
+    other = brief.revenue(EVENT).html
+    said = [re.findall(r'alt="([^"]+?)\. Revenue, ', html)[0] for html in (told, other)]
     assert "The two closed sellers with figures for 2020 and 2021 lost revenue" in said[0]
     assert said[0] != said[1]

@@ -138,7 +138,11 @@ def stacks() -> pd.DataFrame:
     ends = {"part_low": 100 * (1 - high / total), "part_high": 100 * (1 - low / total)}
     parts = {"on_amazon": total - high, "either": high - low, "elsewhere": low}
     frame = pd.DataFrame(parts) / MILLIONS
-    return frame.assign(**ends).reset_index().sort_values(["closed", "firm", "period"], ascending=[False, True, True])
+    return (
+        frame.assign(**ends)
+        .reset_index()
+        .sort_values(["closed", "firm", "period"], ascending=[False, True, True])
+    )
 
 
 def goods_elsewhere() -> pd.DataFrame:

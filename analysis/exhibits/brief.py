@@ -30,9 +30,8 @@ from analysis.evidence.verdicts import (
 from analysis.exhibits import words
 from analysis.exhibits.answers import answer_of, by_whom, finding, label
 from analysis.exhibits.blocks import NOTHING, Block, Label, box, figure, link, say, table
-from analysis.exhibits.curves import paths
 from analysis.exhibits.payload import BRIEF, SPOKEN, Part
-from analysis.exhibits.style import BESIDE, WIDTH
+from analysis.exhibits.revenue import revenue_figure
 from analysis.numbers import MARKS, spelled
 from analysis.provenance import ANNEX
 
@@ -290,43 +289,19 @@ def _small(lines: Mapping[str, str], rest: str, since: str) -> Block:
 
 
 def revenue(event: Event) -> Block:
-    """Return the small figure of listed sellers' revenue; it is empty for another event."""
+    """Return the small figure of sellers' revenue, for the event on record alone.
+
+    Its title counts the sellers whose revenue had fallen in the year of the closures.
+    """
     if not event.on_record:
         return NOTHING
-    return listed_revenue(event, listed.base_year() + 1, listed.base_year() + 3, small=True)
-
-
-def listed_revenue(event: Event, after: int, last: int, *, small: bool = False) -> Block:
-    """Return a figure showing listed sellers' revenue up to the year `last`.
-
-    It begins one year before the base year. Its title counts the sellers whose revenue had fallen
-    by the year `after`. A `small` figure goes beside the answer.
-    """
     before = listed.base_year()
+    index = listed.indexed(before, before - 1, before + 1)
     closed = listed.closed_names()
-    index = listed.indexed(before, before - 1, last)
-    rows = index.set_axis(index.index + 0.5).rename_axis(index="middle", columns="term")
-    drawing = paths(
-        rows.reset_index().melt(id_vars="middle", value_name="estimate"),
-        x="middle",
-        strong=closed,
-        ylabel=f"revenue (log)\n{before} = 100",
-        closures=(event.waves[0], event.waves[-1]),
-        level=100,
-        ticks={year + 0.5: str(year) for year in index.index},
-        log="y",
-        size=(BESIDE, 1.3) if small else (WIDTH, 3.0),
-    )
+    lost = words.number_below(index.loc[before + 1], closed, f"{before} and {before + 1}")
     return figure(
-        drawing,
-        f"Dark: closed sellers with a figure for {before}; grey: no closure disclosed; dotted: no"
-        " figure.",
-        title=words.capitalised(
-            words.number_below(index.loc[after], closed, f"{before} and {after}")
-        ),
-        source=(
-            "sellers’ accounts, mostly as summarised by data sites; report 03"
-            if small
-            else listed.revenue_sources()
-        ),
+        revenue_figure(before + 3, small=True),
+        "Dark: closed sellers; grey: no closure disclosed; dotted: no figure.",
+        title=words.capitalised(lost),
+        source="sellers’ accounts, mostly as summarised by data sites; report 01",
     )

@@ -14,9 +14,8 @@ from analysis.exhibits.style import BESIDE, WIDTH
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-def revenue_figure(
-    last: int, *, chosen: pd.DataFrame | None = None, small: bool = False
-) -> Figure:
+
+def revenue_figure(last: int, *, chosen: pd.DataFrame | None = None, small: bool = False) -> Figure:
     """Draw sellers' yearly revenue up to the year `last`, the year before the closures being 100.
 
     Closed sellers are dark, and a dotted line bridges years without a figure. The days from the
@@ -34,7 +33,7 @@ def revenue_figure(
     sellers = listed.sellers() if chosen is None else chosen
     base = listed.base_year()
     index = listed.indexed(base, base - 1, last, chosen=sellers)
-    size = (BESIDE, 1.9) if small else (WIDTH, 3.4)
+    size = (BESIDE, 1.3) if small else (WIDTH, 3.4)
     drawing: Any = paths(
         _in_rows(index),
         x="middle",
