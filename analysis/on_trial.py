@@ -282,7 +282,7 @@ def of_households() -> Verdict:
 
 
 def narrow_range() -> tuple[float, float]:
-    """Return a range of the effect on growth that lies inside the one of report 05.
+    """Return a range of the effect on growth that lies inside the one of report 02.
 
     It is in percentage points.
 
@@ -321,7 +321,7 @@ def on_record(effect: tuple[float, float] | None = None) -> dict[str, Verdict]:
     Raises
     ------
     DesignError
-        If the default range gives a word, so that it takes the range of report 05 to know whether
+        If the default range gives a word, so that it takes the range of report 02 to know whether
         that has one too.
     """
     event = read_event(ON_RECORD)
@@ -336,7 +336,7 @@ def on_record(effect: tuple[float, float] | None = None) -> dict[str, Verdict]:
     if effect is None and not_lower.word in DECIDED:
         raise DesignError(
             f"Cannot judge {not_lower.name} by a part of its range, {within}; pass the range of"
-            " report 05"
+            " report 02"
         )
     found = [
         growth_positive(event),

@@ -197,11 +197,6 @@ class Study:
         return {**self.event.platforms, self.event.origin: self.event.origin_name}
 
     @property
-    def named(self) -> dict[str, str]:
-        """Replacements for "Amazon" and "Chinese" in glossary entries."""
-        return {"Amazon": self.home, "Chinese": self.event.origin_name}
-
-    @property
     def period(self) -> str:
         """Months of the window and of the year before that they are compared with."""
         sample = self.design.sample(self.panel)
@@ -284,7 +279,7 @@ class Study:
         if question not in self.event.asked:
             return None
         if not effect.refused:
-            details = {"kind": _kind(effect), "window": self.period} | details
+            details = {"kind": kind_of_interval(effect), "window": self.period} | details
         sentence, share = self._known
         audited = grades.worst(*self.like)
         if effect.estimand in audited.index and not self.design.sample(self.panel).still_open:
@@ -473,8 +468,8 @@ class Study:
         )
         sums = sales.groupby(group.reindex(sales.index).rename("group")).sum()
         index = 100 * sums.div(sums.iloc[:, sample.base].mean(axis=1), axis=0)
-        rows = sums.stack().rename("sales").reset_index()
-        return rows.assign(index=index.stack().to_numpy())
+        rows = sums.T.reset_index().melt("month", value_name="sales")
+        return rows.assign(index=index.to_numpy().ravel())
 
     def since_closure(self, *, reach: int = 12) -> pd.DataFrame:
         """Return closed firms' sales by month since their own closure, for a graph.
@@ -512,7 +507,7 @@ class Study:
         return values | dict(self.truth.scalars(*window))
 
 
-def _kind(effect: Estimate) -> str:
+def kind_of_interval(effect: Estimate) -> str:
     """Return the kind of an effect's interval, in words.
 
     A set consists of the limits of an interval and of an assumed part.

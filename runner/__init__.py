@@ -173,7 +173,7 @@ class Outcome(BaseModel):
     @property
     def lines(self) -> list[str]:
         """One line per report."""
-        return [f"{name:28}  {state.line}" for name, state in self.reports.items()]
+        return [f"{name:34}  {state.line}" for name, state in self.reports.items()]
 
     def tell(self) -> None:
         """Print the outcome: failures to standard error, and the rest to standard output."""

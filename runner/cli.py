@@ -188,7 +188,7 @@ def list_() -> None:
     """List the reports in the schedule."""
     for job in schedule.read_jobs(HERE.get()):
         values = ", ".join(f"{name}={value}" for name, value in job.parameters.items())
-        say(f"{job.name:28}  {job.notebook_name:28}  {values}".rstrip())
+        say(f"{job.name:34}  {job.notebook_name:28}  {values}".rstrip())
 
 
 @app.command("params")

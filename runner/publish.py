@@ -64,14 +64,17 @@ def identity(verdict: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def verdicts(handed_on: list[Verdict] | None, job: Job) -> list[Verdict]:
-    """Return the verdicts that a notebook hands on, with the report's name in each."""
-    if handed_on is None:
+    """Return the verdicts that a notebook hands on, with the report's name in each.
+
+    The brief need not hand on any.
+    """
+    if handed_on is None and not job.is_brief:
         raise ReportError(f"{job.name}: it hands on no verdicts; end it with `finish(...)`.")
     try:
         json.dumps(handed_on, allow_nan=False)
     except ValueError as error:
         raise ReportError(f"{job.name}: its verdicts cannot be read ({error}).") from None
-    return [{**each, "report": job.name} for each in handed_on]
+    return [{**each, "report": job.name} for each in handed_on or []]
 
 
 def footer(notebook: Path, verdicts: list[Verdict], job: Job) -> str:

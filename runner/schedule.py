@@ -358,7 +358,7 @@ def _sweep(root: Path, report: Report, where: str) -> Iterator[Job]:
     notebook = root / "notebooks" / report.notebook
     if not notebook.is_file():
         raise DesignError(
-            f"{where}: there is no notebook {report.notebook!r} in {notebook.parent}."
+            f"{where}: there is no notebook {report.notebook!r} in {root / 'notebooks'}."
         )
     several = [name for name, values in report.parameters.items() if len(values) > 1]
     panels = set[str]()

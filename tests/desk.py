@@ -211,7 +211,9 @@ class Desk:
         (self.root / "data" / "datapackage.json").write_text(json.dumps({"resources": entries}))
 
     def write(self, name, *sources, **known):
-        write_notebook(self.root / "notebooks" / f"{name}.ipynb", *sources, **known)
+        file = self.root / "notebooks" / f"{name}.ipynb"
+        file.parent.mkdir(exist_ok=True)
+        write_notebook(file, *sources, **known)
 
     def run(self, *names, render=stub_render, **options):
         with self.executing(render):

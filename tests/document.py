@@ -21,11 +21,12 @@ UNPACKED = (ast.GeneratorExp, ast.List, ast.ListComp)
 class Document:
     """A notebook, for its rules; `words` is the vocabulary of its text."""
 
-    def __init__(self, text, words, *, tries=TRIES, foreign=()):
+    def __init__(self, text, words, *, tries=TRIES, foreign=(), is_report=True):
         self.cells = read_cells(text)
         self.words = frozenset(words)
         self.tries = tries
         self.foreign = tuple(foreign)  # names that it must not contain
+        self.is_report = is_report
 
     @property
     def code(self):
@@ -138,9 +139,13 @@ def _is_simple(node, words):
 
 
 def _is_item(node):
-    """Return whether a subscript is a constant or a name, or minus a constant."""
+    """Return whether a subscript is a constant or a name, or a pair of them."""
+    if isinstance(node, ast.Tuple):
+        return all(_is_item(one) for one in node.elts)
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
         node = node.operand
+    if isinstance(node, ast.Attribute):
+        node = node.value
     return isinstance(node, ast.Name | ast.Constant)
 
 
@@ -152,6 +157,14 @@ def _may_be_called(func, words):
 
 def _called(tree):
     return getattr(tree.func, "id", "")
+
+
+def words_overwritten(document):
+    """Yield the words of the vocabulary that a cell gives another meaning."""
+    for cell in document.of("code"):
+        for name in dict.fromkeys(names_set(cell.tree)):
+            if name in document.words:
+                yield f"{cell.name}: sets {name}"
 
 
 def names_set_elsewhere(document):
@@ -204,12 +217,12 @@ def _bases(target):
 
 
 def answers_missing(document):
-    if not any("answer" in cell.tags for cell in document.cells):
+    if document.is_report and not any("answer" in cell.tags for cell in document.cells):
         yield "no cell is tagged answer"
 
 
 def tries_missing(document):
-    """Yield a notebook whose last section does not invite to try it."""
+    """Yield a notebook with too few code cells in the section that invites to try it."""
     below = 0
     inside = False
     for cell in document.cells:
@@ -237,6 +250,7 @@ RULES = (
     calls_of_globals,
     cells_that_show_nothing,
     expressions_that_compute,
+    words_overwritten,
     names_set_elsewhere,
     answers_missing,
     tries_missing,

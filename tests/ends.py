@@ -1,34 +1,55 @@
-"""Each notebook's code cells run in this process, with parameters at the ends of their ranges."""
+"""Each notebook's cells run in this process, with parameters at the ends of their ranges."""
 
 import ast
 import os
 import re
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from html import unescape
 from pathlib import Path
+from types import SimpleNamespace
+from unittest import mock
 
 from matplotlib import pyplot as plt
 from reading import read_json
 
 from analysis import parameters
+from analysis.exhibits import report
+from analysis.prose import UntrueError
 from analysis.provenance import ROOT
+from runner import document
 
-NOTEBOOKS = [
-    *sorted((ROOT / "notebooks").glob("*.ipynb")),
-    *sorted((ROOT / "notebooks" / "examples").glob("*.ipynb")),
-]
+FOLDER = ROOT / "notebooks"
+NOTEBOOKS = [*sorted(FOLDER.glob("*.ipynb")), *sorted(FOLDER.glob("[a-z]*/*.ipynb"))]
+
+
+def called(notebook):
+    """The path of a notebook without its ending, such as panel/03_growth."""
+    return notebook.relative_to(FOLDER).with_suffix("").as_posix()
 
 
 @cache
-def code_cells(notebook):
-    """Return a notebook's code cells in order, each with whether it is that of the parameters."""
-    cells = read_json(notebook)["cells"]
+def cells_of(notebook):
+    """Return a notebook's cells: their kind, whether they are that of the parameters, their source."""
     return [
-        ("parameters" in cell["metadata"].get("tags", []), "".join(cell["source"]))
-        for cell in cells
-        if cell["cell_type"] == "code"
+        (
+            cell["cell_type"],
+            "parameters" in cell["metadata"].get("tags", []),
+            "".join(cell["source"]),
+        )
+        for cell in read_json(notebook)["cells"]
     ]
+
+
+def said(text, namespace):
+    """Return the text of a Markdown cell with values, without the lines that are refused."""
+    lines = list[str]()
+    for line in text.split("\n"):
+        with suppress(UntrueError):
+            value = document.EXPRESSION.sub(lambda found: str(eval(found[1], namespace)), line)
+            if document.NOT_SAID not in value:
+                lines.append(value)
+    return "\n".join(lines)
 
 
 @cache
@@ -64,17 +85,22 @@ def working_in(folder):
 
 
 def run_cells(notebook, given):
-    """Run a notebook's code cells in one fresh namespace; after each yield its number and what it
-    shows.
+    """Run a notebook's cells in one fresh namespace; after each yield its number and what it shows.
 
     The given parameters are set after the cell of the parameters, as papermill does. Number 0 is
     the setup cell, which checks the parameters.
     """
     namespace = {"__name__": "__main__"}
     number = -1
-    for tagged, source in code_cells(notebook):
+    shell = mock.patch.object(report, "get_ipython", lambda: SimpleNamespace(user_ns=namespace))
+    for kind, tagged, source in cells_of(notebook):
+        if kind == "markdown":
+            if number >= 0:
+                number += 1
+                yield number, said(source, namespace)
+            continue
         statements, value = statements_and_value(source, f"{notebook.name}, cell {number + 1}")
-        with working_in(notebook.parent):
+        with working_in(notebook.parent), shell:
             exec(statements, namespace)
             if value:
                 shown = displayed(eval(value, namespace))

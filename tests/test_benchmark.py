@@ -17,7 +17,7 @@ from rivals import TOOLS, Tool
 
 from analysis import data
 from analysis.provenance import ROOT
-from market import simulate
+from market import ranking, simulate
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the other libraries' own
 QUIET = Few(6, firm_sd=0.0, brand_sd=0.0, category_sd=0.0, log_sd=0.5)
@@ -340,3 +340,37 @@ def test_the_results_have_at_least_eight_rivals_in_twenty_cells():
     assert [*zip(table["label"], table["call"], table["version"], strict=True)] == [
         labels[name] for name in table["tool"]
     ]
+
+
+# --- the ranking of the report
+# ----------------------------------------
+
+
+def test_estimators_right_often_enough_come_first_by_length_then_the_others_by_coverage():
+    rows = pd.DataFrame(
+        {
+            "tool": ["a", "b", "c", "d"],
+            "enough": [False, True, True, False],
+            "width": [0.1, 2.0, 1.0, 0.2],
+            "coverage": [50.0, 92.0, 99.0, 60.0],
+        }
+    )
+    assert [*ranking.ranked(rows).index] == ["c", "b", "d", "a"]
+
+
+def test_the_results_of_the_report_are_in_per_cent_and_say_what_is_enough():
+    rows = ranking.results()
+    assert sorted(rows["brands"].dropna().unique()) == [5, 9, 19, 99]
+    assert (rows["cell"] == "few_" + rows["brands"].astype(str))[rows["brands"].notna()].all()
+    assert (rows["level"] == 95).all()
+    refused = rows["refused"] >= 8
+    assert (rows["enough"] == (rows["coverage"] >= 92) & ~refused).all()
+    assert rows["enough"].any()
+    assert (~rows["enough"] & refused & (rows["coverage"] >= 92)).any()
+
+
+def test_the_cost_of_a_fit_is_in_milliseconds():
+    rows = ranking.ranked(ranking.results().query("brands == 9"))
+    shown = ranking.with_costs(rows)
+    assert (shown.index == rows.index).all()
+    assert 1 < shown.loc["ours_log", "milliseconds"] < 1000

@@ -1,5 +1,6 @@
 """How much of Sunvalley's fall the closures of its brands could account for."""
 
+import numpy as np
 import pytest
 from fewtreated.errors import DesignError
 
@@ -29,6 +30,16 @@ def test_june_s_closures_account_for_a_third_at_most_and_all_six_brands_for_most
     assert of_june["points_grown"] == pytest.approx(of_june["points"] * 1.2788)
 
 
+def test_draws_of_a_share_give_what_each_of_them_gives():
+    amazon = np.array([70.0, 76.54, 100.0])
+    drawn = brand_closures.accounted_for(46.02, 27.88, amazon=amazon, brands=33.0)
+    for place, part in enumerate(amazon):
+        one = brand_closures.accounted_for(46.02, 27.88, amazon=part)
+        assert drawn["of_gap"][place] == pytest.approx(one["of_gap"])
+    third = brand_closures.accounted_for(46.02, 27.88, amazon=100.0, brands=np.array([33.0, 66.0]))
+    assert third["lost"][1] == pytest.approx(2 * third["lost"][0])
+
+
 def test_all_six_main_brands_are_on_record_as_barred_in_the_year_of_the_first():
     events = data.load("events").set_index("event_id")
     barred = events.loc[brand_closures.ALL_BARRED]
@@ -47,6 +58,10 @@ def test_all_six_main_brands_are_on_record_as_barred_in_the_year_of_the_first():
         (
             {"fall": 40.0, "missed": 10.0, "amazon": 120.0},
             "120 per cent as the part sold on Amazon; choose 0 to 100",
+        ),
+        (
+            {"fall": 40.0, "missed": 10.0, "amazon": 50.0, "brands": np.array([50.0, -1.0])},
+            "-1 per cent as the brands' part of sales on Amazon; choose 0 to 100",
         ),
         (
             {"fall": 40.0, "missed": 10.0, "amazon": 50.0, "others_closed": "2022-01-01"},

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import seaborn as sns
 from matplotlib import pyplot as plt
 
 from analysis.exhibits import charts, curves, style
@@ -271,3 +272,35 @@ def test_each_definition_has_a_line_of_its_own_and_the_main_one_comes_first():
     paths = {tuple(line.get_ydata()) for line in axes.lines if len(line.get_ydata())}
     assert {(1.0, 2.0), (30.0, 40.0)} <= paths
     assert axes.get_ylim()[0] == 0
+
+
+def test_a_map_is_dark_from_its_limit_on_and_empty_where_a_number_is_missing():
+    rows = pd.DataFrame(
+        {
+            "term": ["b", "a", "b", "a"],
+            "size": ["two\nlines", "two\nlines", "one", "one"],
+            "estimate": [80.0, 79.6, np.nan, 12.0],
+        }
+    )
+    drawing = charts.heat_by_limit(rows, x="size", least=80)
+    (axes,) = drawing.axes
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["two\nlines", "one"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["b", "a"]
+    assert [text.get_text() for text in axes.texts] == ["80", "80", "12"]
+    shades = axes.collections[0].get_array()
+    assert [shades[0, 0], shades[1, 0], shades[1, 1]] == [1, 0, 0]
+    assert shades.mask[0, 1]
+
+
+def test_a_drawing_of_seaborn_gets_the_width_of_the_page_and_the_numbers_of_reports():
+    rows = pd.DataFrame({"x": [1.0, 1000.0], "y": [-2.0, 1.0], "kind": ["a", "b"]})
+    grid = sns.relplot(rows, x="x", y="y").set(xscale="log")
+    assert charts.styled(grid, 2.0, signed=True) is grid
+    assert grid.figure.get_size_inches().tolist() == [style.WIDTH, 2.0]
+    assert grid.ax.xaxis.get_major_formatter().format_ticks([1, 1000]) == ["1", "1,000"]
+    assert grid.ax.yaxis.get_major_formatter().format_ticks([-2, 1]) == ["−2", "+1"]
+    _, empty = plt.subplots()
+    axes = charts.styled(sns.stripplot(rows, x="y", y="kind", ax=empty), 1.0)
+    axes.figure.canvas.draw()
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["a", "b"]
+    plt.close("all")

@@ -4,7 +4,7 @@ import json
 import tomllib
 
 import pytest
-from document import RULES, Document
+from document import RULES, TRIES, Document
 from reading import project_text
 from ruamel.yaml import YAML
 
@@ -28,7 +28,7 @@ def names_of(event):
     words = " ".join([about.title, about.origin_name, *about.platforms.values()]).split()
     names = {word.removesuffix("'s") for word in words if word.lower() != word}
     codes = {about.origin, *about.platforms, *about.claims}
-    codes |= {reading for claim, reading in about.readings.values() if reading}
+    codes |= {reading for _, reading in about.readings.values() if reading != reading.lower()}
     return sorted(names | codes | {month[:4] for month in about.waves})
 
 
@@ -36,12 +36,14 @@ FOREIGN = [name for file in sorted(EVENTS.glob("*.yml")) for name in names_of(fi
 
 
 def document(path):
+    is_report = path.parent.name != "examples"
     about_none = path.parent.name in ABOUT_NONE or path.stem in NOR_THESE
     return Document(
         path.read_text(encoding="utf-8"),
         WORDS,
-        tries=FEWER.get(path.stem, 0 if path.parent.name == "examples" else 3),
+        tries=FEWER.get(path.stem, TRIES) * is_report,
         foreign=FOREIGN if about_none else (),
+        is_report=is_report,
     )
 
 

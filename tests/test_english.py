@@ -10,16 +10,12 @@ from ruamel.yaml import YAML
 from analysis.provenance import ROOT
 
 TICS = YAML(typ="safe").load(ROOT / "tests" / "cases" / "tics.yml")
-REAL = ("00_brief", "01_claims_and_context", "02_market_reaction", "03_listed_sellers")
-REAL += ("05_growth_public", "06_shift_public", "09_households")
-SIMULATED = (
-    "03_closed_firms",
-    "04_spillovers",
-    "05_growth_panel",
-    "06_shift_panel",
-    "07_scenarios",
+REAL = ("00_brief", "01_who_was_hit", "02_growth", "03_shift", "04_claims", "05_households")
+SIMULATED = tuple(
+    f"{folder}/{path.stem}"
+    for folder in ("panel", "methods")
+    for path in sorted((ROOT / "notebooks" / folder).glob("*.ipynb"))
 )
-SIMULATED += ("08_design_audit", "09_households_twin", "10_which_estimator")
 EXHIBITS = sorted(file.stem for file in (ROOT / "analysis" / "exhibits").glob("[!_]*.py"))
 PRINTED = ("readings.csv", "verdict_rules.csv", "out_of_reach.csv")
 PRINTED += ("estimands.csv", "events/amazon_2021.yml", "glossary.md")

@@ -80,7 +80,8 @@ def test_spared_firms_listed_after_the_closures_had_no_share_price_in_2021():
 
 
 def test_without_firms_listed_later_fifteen_pairs_are_left_and_no_interval(compared):
-    found = listed.without(listed.listed_later(), 2020, 2021, level=0.95)
+    early = listed.sellers().query("name not in @listed.listed_later()")
+    found = listed.revenue_change(2020, 2021, chosen=early, level=0.95)
     row = found.row("did")
     changes = compared[2020, 2021].details["changes"].set_index("firm")
     mean = changes.groupby("closed")["change"].mean()
@@ -89,19 +90,55 @@ def test_without_firms_listed_later_fifteen_pairs_are_left_and_no_interval(compa
     assert row["estimate"] == pytest.approx(mean[True] - kept, abs=1e-12)
 
 
-def test_the_difference_asked_otherwise_is_what_each_comparison_gives_in_per_cent(compared, left):
-    asked = {years: {"both": []} for years in compared}
-    asked[2020, 2021]["one"] = ["Youkeshu"]
-    rows = listed.otherwise(asked, level=0.95).set_index("term")
+def test_sellers_compared_in_turn_give_what_each_comparison_gives_in_per_cent(compared, left):
+    every = listed.sellers()
+    choices = {"both": every, "one": every.query("name != 'Youkeshu'")}
+    rows = listed.compared(choices, 2020, 2021, level=0.95).set_index("term")
     ends = ["estimate", "conf_low", "conf_high"]
-    for first, last in asked:
-        wanted = 100 * np.expm1(compared[first, last].row("did")[ends].to_numpy(float))
-        np.testing.assert_allclose(
-            rows.loc[f"{first} to {last}: both", ends].to_numpy(float), wanted, atol=1e-9
-        )
-    without = 100 * np.expm1(left.set_index("left_out")["estimate"])
-    assert rows.loc["2020 to 2021: one", "estimate"] == pytest.approx(without["Youkeshu"])
-    assert len(rows) == 4
+    wanted = 100 * np.expm1(compared[2020, 2021].row("did")[ends].to_numpy(float))
+    np.testing.assert_allclose(rows.loc["both", ends].to_numpy(float), wanted, atol=1e-9)
+    without = left.set_index("left_out").loc["Youkeshu"]
+    assert rows.loc["one", "estimate"] == pytest.approx(100 * np.expm1(without["estimate"]))
+    assert rows.loc["one", ["rank", "assignments"]].tolist() == [1, without["assignments"]]
+
+
+def test_sellers_are_chosen_by_name_and_a_file_adds_others(tmp_path):
+    rows = {"name": ["New", "New"], "role": "not_closed", "year": [2020, 2021]}
+    file = tmp_path / "mine.csv"
+    pd.DataFrame({**rows, "revenue": [100.0, 150.0]}).to_csv(file, index=False)
+    chosen = listed.sellers(f"Anker, Sunvalley, {file}")
+    assert chosen["name"].tolist() == ["Sunvalley", "Anker", "New"]
+    assert listed.revenues(chosen)["New"].dropna().tolist() == [100, 150]
+    changes = listed.revenue_change(2020, 2021, chosen=chosen, level=0.95).details["changes"]
+    assert changes.set_index("firm").loc["New", "change"] == pytest.approx(np.log(1.5))
+    assert len(listed.revenue_sources(chosen)) == len(
+        listed.revenue_sources(listed.sellers("Sunvalley, Anker, Vesync"))
+    ) - len(listed.revenue_sources(listed.sellers().query("name == 'Vesync'")))
+    assert len(listed.sellers(f"all, {file}")) == len(listed.sellers()) + 1
+
+
+def test_counting_a_seller_as_closed_moves_it_to_the_closed():
+    chosen = listed.as_closed(listed.sellers("Sunvalley, Sailvan, Anker, Vesync"), "Sailvan")
+    changes = listed.revenue_change(2020, 2021, chosen=chosen, level=0.95).details["changes"]
+    assert set(changes.query("closed")["firm"]) == {"Sunvalley", "Sailvan"}
+
+
+@pytest.mark.parametrize(
+    ("firms", "said"),
+    [
+        ("all, Aukey", "Cannot compare Aukey: restricted; publishes revenue only from 2021"),
+        ("all, Acme", "'Acme': it is not in the design; choose from Youkeshu, Sunvalley, Anker"),
+        ("Sunvalley, Anker", "takes a closed seller and at least two others"),
+        ("Anker, Vesync, Ziel", "takes a closed seller and at least two others"),
+        ("all, none.csv", "Cannot read sellers from none.csv: .*check its path"),
+        ("all, {wrong}", "needs the columns name, role, year, revenue"),
+    ],
+)
+def test_sellers_that_cannot_be_compared_are_refused_with_the_reason(tmp_path, firms, said):
+    wrong = tmp_path / "wrong.csv"
+    wrong.write_text("name,role,year,revenue\nNew,spared,2020,1\n")
+    with pytest.raises(DesignError, match=said):
+        listed.sellers(firms.format(wrong=wrong))
 
 
 @pytest.fixture(scope="module")
@@ -415,24 +452,6 @@ def test_leaving_out_the_only_closed_firm_is_not_tried():
     assert len(left) == 6
 
 
-def test_shares_by_owner_and_event_name_the_closed_and_star_what_excludes_zero(shares):
-    table = listed.by_event(shares.reset_index()).set_index("owner")
-    assert table.index[:3].tolist() == [
-        "Sunvalley (closed)",
-        "Tongtuo (closed)",
-        "Youkeshu (closed)",
-    ]
-    assert table.columns.tolist()[1:] == [
-        "first_wave_10d",
-        "sunvalley_2d",
-        "youkeshu_2d",
-        "tongtuo_2d",
-    ]
-    own = table.loc[["Youkeshu (closed)", "Sunvalley (closed)"], "youkeshu_2d"].tolist()
-    assert own == ["−17.9 (5) *", "+20.7 (4,074) *"]
-    assert (table.map(lambda cell: cell.endswith("*")).sum() == [0, 0, 1, 2, 0]).all()
-
-
 def test_the_jump_before_the_news_is_in_the_paths_and_takes_most_of_the_fall():
     prices = listed.share_prices(FIRST, LAST, level=0.95)
     tiza = "Tiza Information / Youkeshu"
@@ -462,12 +481,14 @@ def test_the_jump_before_the_news_is_in_the_paths_and_takes_most_of_the_fall():
 def test_firms_on_record_hold_what_the_files_say_and_name_events_that_there_are():
     told = listed.firms_on_record().set_index("name")
     events = data.load("events").set_index("event_id")
-    assert (
-        told.loc["Sunvalley", "profit"]
-        == "the owner's, each year: 2020: 212; 2021: −1,524; 2022: −260; 2023: −76"
-    )
-    assert told.loc["Youkeshu", "revenue"] == "2020: 4,749; 2021: 1,575; 2022: 643"
-    assert told.loc["Aukey", "stores"] == "276 of 318 restricted during the year"
+    amounts = ["revenue_before", "revenue_after", "profit_before", "profit_after"]
+    assert told.loc["Youkeshu", amounts].tolist() == [4749, 1575, 417, -1671]
+    assert told.loc["Sunvalley", "profit_after"] == -1524
+    assert told.loc["Sunvalley", "whose_profit"] == "owner"
+    assert told.loc["Aukey", "stores"] == "276 of 318 restricted"
+    written = data.load("firms_on_record").set_index("name")
+    assert "(E040)" in written.loc["Aukey", "became"]
+    assert "(The Verge, July 2021)" in told.loc["Aukey", "became"]
     for row in told.itertuples():
         mine = events.loc[row.events.split()]
         said = " ".join(
@@ -477,19 +498,25 @@ def test_firms_on_record_hold_what_the_files_say_and_name_events_that_there_are(
             + " "
             + mine["date"]
         )
-        numbers = set(re.findall(r"\b\d{2,}\b", row.became)) - {"2021", "2022", "2024"}
+        became = written.loc[row.Index, "became"]
+        numbers = set(re.findall(r"\b\d{2,}\b", became)) - {"2021"}
         assert all(number in said for number in numbers), (row.Index, numbers)
         assert {*re.findall(r"E\d{3}", row.became)} <= {
             *row.events.split()
         }  # the report prints them as sources
 
 
-def test_the_timeline_of_closures_draws_each_event_on_a_day_of_its_own_date():
-    closures = claims.closure_timeline()
-    assert (closures["first"].is_monotonic_increasing, closures["strong"].sum()) == (True, 7)
-    for row in closures.itertuples():
+def test_the_timeline_draws_each_event_on_a_day_of_its_own_date():
+    every = claims.closure_timeline(aftermath=True)
+    assert (every["first"].is_monotonic_increasing, every["strong"].sum()) == (True, 7)
+    for row in every.itertuples():
         assert row.day.startswith(row.date)
-        assert row.when in ("late April", f"{row.first.day} {row.first:%B}")
+        day = f"{row.first.day} {row.first:%B}"
+        assert row.when in ("late April", day, f"{day} {row.first.year}")
+    closures = claims.closure_timeline()
+    assert closures["event_id"].tolist() == every["event_id"].head(len(closures)).tolist()
+    assert (closures["first"].dt.year == 2021).all()
+    assert set(every["event_type"].tail(3)) == {*claims.AFTERMATH}
 
 
 def test_a_range_of_a_claim_an_assumption_and_purchases_is_not_called_american_households():

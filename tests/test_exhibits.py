@@ -302,12 +302,6 @@ def test_a_report_prints_the_entries_of_the_glossary_that_it_names_in_its_order(
         assert f"- **{name}**: {line.partition(': ')[2]} - **" in page
 
 
-def test_the_glossary_names_the_platform_of_another_event():
-    shown = blocks.glossary("closed", of={"Amazon": "Bazaar"})
-    assert "its sales on Bazaar" in shown.text
-    assert "Amazon" not in shown.html
-
-
 def test_a_word_without_an_entry_is_refused_with_those_that_there_are():
     with pytest.raises(
         DesignError, match=r"no entry for spared; add one, or choose from .*not closed"

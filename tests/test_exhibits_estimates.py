@@ -31,7 +31,7 @@ V2 = Verdict(
     why="The set holds both.",
     change="A panel.",
     as_of="2026-11-01",
-    notebook="05_growth_panel",
+    notebook="panel/03_growth",
 )
 ROWS = pd.DataFrame(
     {
@@ -126,3 +126,10 @@ def test_what_is_taken_away_is_in_the_files_and_not_on_the_page():
     taken = blocks.taken_away(shown)
     assert (taken.html, taken.text) == ("", "")
     assert taken.parts == shown.parts != ()
+
+
+def test_a_table_of_estimates_takes_its_caption_from_the_text_below_and_adds_its_notes():
+    shown = blocks.estimates(ROWS)
+    assert "<!--caption--> Unit: per cent. Detectable: the smallest effect" in shown.html
+    assert shown.parts[0].caption == blocks.CAPTION
+    assert "third:</strong> nobody was closed." in shown.html.lower()

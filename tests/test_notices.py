@@ -145,7 +145,7 @@ def test_the_letter_has_every_failure_whole_and_what_is_waited_for():
     letter = Outcome(**{**FAILED, "notes": ["06_shift waits for a.csv, which is missing."]}).letter
     assert "\n06_shift waits for a.csv, which is missing.\n" in letter
     assert "    line 2" in letter
-    assert f"{'06_shift':28}  unchanged" in letter
+    assert f"{'06_shift':34}  unchanged" in letter
 
 
 # A command

@@ -9,6 +9,7 @@ import pytest
 import stamps
 from panels import called_real
 from reading import pages, pdf_text, read_json
+from test_english import REAL
 
 from analysis import data
 from analysis.event import read_event
@@ -41,18 +42,9 @@ def brief(published):
 def test_reports_on_the_panel_stand_beside_those_on_public_figures(published):
     names = {path.stem for path in published.glob("*.pdf")}
     on_panel = {
-        f"panel__{name}"
-        for name in ("03_closed_firms", "04_spillovers", "05_growth_panel", "06_shift_panel")
+        f"panel_{name}" for name in ("01_closed_firms", "02_spillovers", "03_growth", "04_shift")
     }
-    public = {
-        "01_claims_and_context",
-        "02_market_reaction",
-        "03_listed_sellers",
-        "05_growth_public",
-        "06_shift_public",
-    }
-    public |= {"09_households"}
-    assert names == on_panel | public | {"00_brief", "annex"}
+    assert names == on_panel | {*REAL, "annex"}
     stamps.assert_told_apart(published)
 
 
@@ -63,12 +55,12 @@ def test_page_one_the_brief_and_the_manifest_say_what_the_panel_is(published, br
         r"Panel own\.parquet: [\d,]+ firms, 2019-01 to 2022-06, said to be a census\.", said
     )
     assert said in brief
-    for pdf in published.glob("panel__*.pdf"):
+    for pdf in published.glob("panel_*.pdf"):
         assert said in pages(pdf)[0]
 
 
 def test_reports_on_a_real_panel_have_the_threats_of_the_event(published):
-    for pdf in published.glob("panel__*.pdf"):
+    for pdf in published.glob("panel_*.pdf"):
         told = re.findall(r"T\d\d", pdf_text(pdf))
         assert set(read_event("amazon_2021").threats) <= set(told)
 

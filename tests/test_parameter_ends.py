@@ -4,13 +4,16 @@ another one's.
 A notebook runs through, or its parameters are refused in one sentence before a further cell runs.
 """
 
+import json
 import re
 
 import pytest
-from ends import NOTEBOOKS, declared, displayed_text, run_cells
+from ends import NOTEBOOKS, called, declared, displayed_text, run_cells
 from fewtreated.errors import DesignError
 
 from analysis import data, parameters
+from analysis.evidence import claims
+from analysis.evidence import verdicts as evidence
 
 AS_OF = (data.newest()["vintage"], "2036-12-31")  # before the newest file the runner refuses
 PRECISION = (
@@ -18,19 +21,23 @@ PRECISION = (
     "draws",
     "workers",
 )  # cost time and change no sentence: at their low ends throughout
-SIMULATES_ALL = "08_design_audit"  # each preset that it simulates costs seconds: one at a time
+SIMULATES_ALL = "methods/design_audit"  # each preset that it simulates costs seconds: one at a time
 REPEATED = {  # values that repeat or cross another parameter's
-    "01_claims_and_context": [
+    "04_claims": [
         {"sd_low": 3.0, "sd_high": 1.0},
         {"sd_low": 3.0},
         {"sd_log_sales": 2.0, "sd_low": 1.9, "sd_high": 2.1},
     ],
-    "03_listed_sellers": [
+    "01_who_was_hit": [
         {"after": 2022},
         {"long_after": 2021},
         {"after": 2023, "long_after": 2023},
+        {"estimation_first": "2021-04-23"},
+        {"estimation_last": "2021-01-05"},
+        {"estimation_last": "2021-06-01"},
+        {"estimation_first": "2021-01-08", "estimation_last": "2021-04-16"},
     ],
-    "05_growth_public": [
+    "02_growth": [
         {"delta_pp": 5.0},
         {"delta_pp": 8.0},
         {"delta_pp": 3.0, "common_high": 3.0},
@@ -47,26 +54,20 @@ REPEATED = {  # values that repeat or cross another parameter's
         {"closed_from": "2021-09-01", "closed_mean": "2021-09-15"},
         {"yuan_per_dollar": 8.0, "delta_pp": 5.0},
     ],
-    "02_market_reaction": [
-        {"estimation_first": "2021-04-23"},
-        {"estimation_last": "2021-01-05"},
-        {"estimation_last": "2021-06-01"},
-        {"estimation_first": "2021-01-08", "estimation_last": "2021-04-16"},
-    ],
-    "07_scenarios": [
+    "methods/scenarios": [
         {"fewer": 20000, "more": 20000},
         {"post_from": 9, "post_to": 4},
         {"post_from": 9},
     ],
-    "05_growth_panel": [{"delta_share_pp": 2.0}, {"common_low": 0.0, "common_high": 0.0}],
+    "panel/03_growth": [{"delta_share_pp": 2.0}, {"common_low": 0.0, "common_high": 0.0}],
 }
 QUICK = {  # besides all that are refused: what once failed within the range, and takes seconds
-    ("02_market_reaction", "conf=0.8"),
-    ("03_closed_firms", "post_from=0"),
-    ("04_spillovers", "post_from=0"),
-    ("05_growth_public", "delta_pp=5.0"),
-    ("01_claims_and_context", "population=10000"),
-    ("own_panel", "post_from=0"),
+    ("01_who_was_hit", "conf=0.8"),
+    ("panel/01_closed_firms", "post_from=0"),
+    ("panel/02_spillovers", "post_from=0"),
+    ("02_growth", "delta_pp=5.0"),
+    ("04_claims", "population=10000"),
+    ("examples/own_panel", "post_from=0"),
 }
 
 
@@ -87,7 +88,7 @@ def least(notebook):
     """Return the values that make a notebook quick without a change of its sentences."""
     fields = declared(notebook)
     low = {name: ends(name, fields[name].title)[0] for name in PRECISION if name in fields}
-    return low | ({"sim_preset": "few_treated"} if notebook.stem == SIMULATES_ALL else {})
+    return low | ({"sim_preset": "few_treated"} if called(notebook) == SIMULATES_ALL else {})
 
 
 def cases():
@@ -100,17 +101,17 @@ def cases():
             for value in ends(name, field.title)
             if name not in PRECISION and value != field.default
         ]
-        repeated = [given for given in REPEATED.get(notebook.stem, []) if given not in single]
+        repeated = [given for given in REPEATED.get(called(notebook), []) if given not in single]
         for given in [{}, *single, *repeated]:
             told = ", ".join(f"{name}={value}" for name, value in given.items())
-            quick = refusal(notebook, given) or (notebook.stem, told) in QUICK
+            quick = refusal(notebook, given) or (called(notebook), told) in QUICK
             if quick:
                 marks = []
             else:
                 marks = [pytest.mark.slow]
             found.append(
                 pytest.param(
-                    notebook, given, id=f"{notebook.stem}: {told or 'defaults'}", marks=marks
+                    notebook, given, id=f"{called(notebook)}: {told or 'defaults'}", marks=marks
                 )
             )
     return found
@@ -128,11 +129,15 @@ def refusal(notebook, given):
 
 @pytest.fixture(scope="module")
 def verdicts(tmp_path_factory):
-    """A folder with the verdicts of two reports, for the brief."""
+    """A folder with a verdict on every reading, for the reports that read them."""
     folder = tmp_path_factory.mktemp("verdicts")
-    for notebook in NOTEBOOKS:
-        if notebook.stem in ("01_claims_and_context", "06_shift_public"):
-            list(run_cells(notebook, {"verdict_file": str(folder / f"{notebook.stem}.json")}))
+    judged = [
+        claims.judge(row["claim_id"], row["reading"], claims.Finding(margin=2.0))
+        for row in data.load("readings").fillna("").to_dict("records")
+    ]
+    rows = evidence.as_rows(judged, as_of=AS_OF[0], notebook="02_growth", resources=[])
+    rows = [{**row, "report": "02_growth"} for row in rows]
+    (folder / "verdicts.json").write_text(json.dumps(rows), encoding="utf-8")
     return folder
 
 
@@ -143,7 +148,7 @@ def shown(notebook, given, folder):
     after the setup cell.
     """
     fields = declared(notebook)
-    outputs = {"verdict_file": folder / "verdicts.json", "table_file": folder / "table.csv"}
+    outputs = {"table_file": folder / "table.csv"}
     there = {name: str(file) for name, file in outputs.items() if name in fields}
     cells = run_cells(notebook, least(notebook) | there | given)
     text = [next(cells)[1]]
@@ -168,7 +173,7 @@ def test_a_notebook_runs_at_the_ends_of_its_parameters_or_refuses_them_in_one_se
     assert str(caught.value) == why
 
 
-@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=called)
 def test_an_end_of_a_printed_range_is_refused_only_beside_another_parameter(notebook):
     for name, field in declared(notebook).items():
         for value in ends(name, field.title):
@@ -177,18 +182,18 @@ def test_an_end_of_a_printed_range_is_refused_only_beside_another_parameter(note
 
 
 FALSE = [  # what was printed, and was false, at these values
-    ("02_market_reaction", {"conf": 0.8}, "though each interval includes zero"),
-    ("05_growth_public", {"delta_pp": 5.0, "yuan_per_dollar": 8.0}, "won back more than -"),
-    ("05_growth_public", {"common_high": 0.5}, "moved growth by at most"),
-    ("05_growth_public", {"common_high": 0.5}, "0.5 points either way"),
-    ("01_claims_and_context", {"population": 10000}, "among 10,000 sellers (ChinaTalk)"),
+    ("01_who_was_hit", {"conf": 0.8}, "though each interval includes zero"),
+    ("02_growth", {"delta_pp": 5.0, "yuan_per_dollar": 8.0}, "won back more than -"),
+    ("02_growth", {"common_high": 0.5}, "moved growth by at most"),
+    ("02_growth", {"common_high": 0.5}, "0.5 points either way"),
+    ("04_claims", {"population": 10000}, "among 10,000 sellers (ChinaTalk)"),
 ]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "given", "sentence"), FALSE)
 def test_a_sentence_that_a_value_makes_false_is_not_printed(name, given, sentence, tmp_path):
-    (notebook,) = (one for one in NOTEBOOKS if one.stem == name)
+    (notebook,) = (one for one in NOTEBOOKS if called(one) == name)
     text = shown(notebook, given, tmp_path)
     assert len(text) > 1000
     assert sentence not in text
@@ -197,21 +202,21 @@ def test_a_sentence_that_a_value_makes_false_is_not_printed(name, given, sentenc
 @pytest.mark.parametrize(
     ("name", "given"),
     [
-        ("03_listed_sellers", {"after": 2022}),  # KeyError: 'Youkeshu'
-        ("03_listed_sellers", {"long_after": 2021}),  # printed the pair's number as Sunvalley's
-        ("05_growth_public", {"closed_mean": "2021-04-01"}),  # ValueError
-        ("05_growth_public", {"delta_pp": 8.0}),  # "more than -33 to 13 per cent"
+        ("01_who_was_hit", {"after": 2022}),  # KeyError: 'Youkeshu'
+        ("01_who_was_hit", {"long_after": 2021}),  # printed the pair's number as Sunvalley's
+        ("02_growth", {"closed_mean": "2021-04-01"}),  # ValueError
+        ("02_growth", {"delta_pp": 8.0}),  # "more than -33 to 13 per cent"
         (
-            "05_growth_public",
+            "02_growth",
             {"closed_from": "2021-09-01", "closed_mean": "2021-09-15"},
         ),  # "the middle of the campaign"
-        ("01_claims_and_context", {"sd_low": 3.0, "sd_high": 1.0}),  # swapped
+        ("04_claims", {"sd_low": 3.0, "sd_high": 1.0}),  # swapped
         (
-            "01_claims_and_context",
+            "04_claims",
             {"sd_log_sales": 4.0},
         ),  # "comes near Marketplace Pulse's figures"
     ],
 )
 def test_a_value_at_which_a_sentence_would_be_false_is_refused(name, given):
-    (notebook,) = (one for one in NOTEBOOKS if one.stem == name)
+    (notebook,) = (one for one in NOTEBOOKS if called(one) == name)
     assert refusal(notebook, given)

@@ -352,7 +352,7 @@ def test_a_report_named_on_a_new_day_is_released_with_the_others_carried_over(qu
     assert (quick.published / "02_second.pdf").read_bytes() == (
         quick.reports / AS_OF / "02_second.pdf"
     ).read_bytes()
-    assert "02_second                     unchanged  as of 2026-11-25\n" in capsys.readouterr().out
+    assert f"{'02_second':34}  unchanged  as of 2026-11-25\n" in capsys.readouterr().out
     assert [one["as_of"] for one in read_json(quick.published / "verdicts.json")] == [LATER, AS_OF]
 
 

@@ -16,11 +16,12 @@ from test_release import ABOUT
 
 from analysis.event import EVENTS
 from runner import Exit, pdf, publish
+from runner.document import COUNTS
 from runner.schedule import own_panel, read_jobs, select, settled
 
 CLOSURES = "medium closures (3 per cent of Chinese sales)"  # of the preset, as its name is shown
 MARKET = f"{CLOSURES}, seed 1"
-SIM = "simulated/03_closed"
+SIM = "simulated/panel_03_closed"
 BOTH = "Real figures and estimates from them"
 PARAMETERS, ON_PANEL, WRITE = (
     SOURCES[name] for name in ("event_parameters", "panel_parameters", "write_market")
@@ -41,7 +42,7 @@ def write(desk, report, *sources):
         known = {"parameters": PARAMETERS}
     else:
         known = simulates
-    desk.write(report.removeprefix("simulated/"), *sources, **known)
+    desk.write(report.removeprefix("simulated/").replace("panel_", "panel/"), *sources, **known)
 
 
 @pytest.fixture
@@ -51,7 +52,7 @@ def desk(tmp_path):
     desk.furnish()
     (desk.reports / "schedule.yml").write_text(SOURCES["schedule_of_markets"])
     write(desk, "03_listed", WRITE)
-    write(desk, "simulated/03_closed", FIRMS)
+    write(desk, "simulated/panel_03_closed", FIRMS)
     desk.write("00_brief", "1", parameters=BRIEF_PARAMETERS)
     return desk
 
@@ -75,7 +76,7 @@ def feet(folder):
 
 def test_real_and_simulated_reports_say_which_they_are(desk):
     assert desk.run() == Exit.OK
-    simulated = {"simulated/03_closed": f"Simulated: {MARKET}, simulated"}
+    simulated = {"simulated/panel_03_closed": f"Simulated: {MARKET}, simulated"}
     assert feet(desk.published) == {"00_brief": BOTH, "03_listed": BOTH, **simulated}
     entries = desk.manifest()["reports"]
     assert [entries[name]["market"] for name in entries] == ["", "", MARKET]
@@ -90,17 +91,18 @@ def test_estimates_beside_a_verdict_on_real_figures_are_named_at_the_foot(desk):
     assert feet(desk.draft) == {"03_listed": "Real figures"}
 
 
-def test_a_number_chooses_the_real_and_the_simulated_report(desk):
+def test_a_short_name_chooses_the_real_or_the_simulated_report(desk):
     jobs = read_jobs(desk.root)
-    assert [job.name for job in select(jobs, ["03"])] == ["03_listed", "simulated/03_closed"]
-    assert [job.name for job in select(jobs, ["simulated/03_closed"])] == ["simulated/03_closed"]
+    assert [job.name for job in select(jobs, ["03"])] == ["03_listed"]
+    for name in ("panel_03", SIM):
+        assert [job.name for job in select(jobs, [name])] == [SIM]
     assert jobs[-1].is_brief
 
 
 @pytest.mark.parametrize(
     ("name", "notebook", "found"),
     [
-        ("03_closed", "03_closed", MARKET),
+        ("03_closed", "panel/03_closed", MARKET),
         ("simulated/03_listed", "03_listed", "no simulated market"),
     ],
 )
@@ -120,7 +122,7 @@ def test_a_name_that_does_not_agree_with_the_market_is_refused(desk, name, noteb
     ("name", "verdicts"), [(SIM, ""), (SIM, "chill, seed 1"), ("03_listed", MARKET)]
 )
 def test_verdicts_of_another_market_than_the_report_get_no_pdf(desk, capsys, name, verdicts):
-    write(desk, name, WRITE + verdict_of(verdicts))
+    write(desk, name, WRITE.replace("\ndisplay", f"\nverdict.update({of(verdicts)})\ndisplay"))
     assert desk.run(name) == Exit.FAILED
     theirs = verdicts or "the real market"
     if name == SIM:
@@ -134,12 +136,8 @@ def test_verdicts_of_another_market_than_the_report_get_no_pdf(desk, capsys, nam
     assert said in capsys.readouterr().err
 
 
-def verdict_of(market):
-    if market:
-        kind = "simulated"
-    else:
-        kind = "estimate"
-    return f"\nverdict.update(market={market!r}, provenance={kind!r})\n" + WRITE.splitlines()[-1]
+def of(market):
+    return f"market={market!r}, provenance={'simulated' if market else 'estimate'!r}"
 
 
 @pytest.mark.parametrize(
@@ -168,7 +166,7 @@ def test_what_a_notebook_refuses_ends_with_2_and_its_own_words_and_spares_the_ot
     assert "Traceback" not in said.err
     lines = [line.split() for line in said.out.splitlines()]
     assert ["03_listed", "refused"] in lines
-    assert [*feet(desk.draft)] == ["00_brief", "simulated/03_closed"]
+    assert [*feet(desk.draft)] == ["00_brief", "simulated/panel_03_closed"]
 
 
 def test_every_page_and_exhibit_of_a_real_run_and_of_a_simulated_one_says_which_it_is(real):
@@ -226,7 +224,7 @@ def panel(file, firm="F-", closed="2021-05", sales=100.0):
 
 @pytest.fixture
 def own(desk, tmp_path):
-    write(desk, "simulated/03_closed", FIRMS.replace('"own.csv"', '""'))
+    write(desk, "simulated/panel_03_closed", FIRMS.replace('"own.csv"', '""'))
     return own_panel(panel(tmp_path / "own.csv"))
 
 
@@ -242,11 +240,11 @@ def test_a_panel_of_ones_own_runs_the_notebooks_that_can_take_one_the_public_fig
         "00_brief": BOTH,
         "03_listed": BOTH,
         "05_other": "Real figures",
-        "panel__03_closed": BOTH,
+        "panel_03_closed": BOTH,
     }
     manifest = read_json(mine / "manifest.json")
     assert re.fullmatch("[0-9a-f]{64}", manifest["panel"])
-    entry, public = (manifest["reports"][name] for name in ("panel__03_closed", "03_listed"))
+    entry, public = (manifest["reports"][name] for name in ("panel_03_closed", "03_listed"))
     assert entry["parameters"]["panel_path"] == "own.csv"
     written = [file for file in mine.rglob("*") if file.is_file()]
     assert [file.name for file in written if str(tmp_path).encode() in file.read_bytes()] == []
@@ -254,15 +252,15 @@ def test_a_panel_of_ones_own_runs_the_notebooks_that_can_take_one_the_public_fig
     assert "panel_path" not in public["parameters"]
     assert public["files"] == {}
     tiers = {row["report"]: row.get("tier") for row in read_json(mine / "verdicts.json")}
-    assert tiers == {"03_listed": "facts", "05_other": None, "panel__03_closed": "panel"}
+    assert tiers == {"03_listed": "facts", "05_other": None, "panel_03_closed": "panel"}
 
 
-def test_a_number_chooses_the_report_on_the_panel_and_that_on_public_figures(desk, own, tmp_path):
+def test_names_choose_the_report_on_the_panel_and_that_on_public_figures(desk, own, tmp_path):
     out = tmp_path / "mine"
-    assert desk.run("panel__03_closed", panel=own, out=out) == Exit.OK
-    assert [file.stem for file in reports(out / "draft")] == ["panel__03_closed"]
-    assert desk.run("03", panel=own, out=out) == Exit.OK
-    assert [file.stem for file in reports(out / "draft")] == ["03_listed", "panel__03_closed"]
+    assert desk.run("panel_03_closed", panel=own, out=out) == Exit.OK
+    assert [file.stem for file in reports(out / "draft")] == ["panel_03_closed"]
+    assert desk.run("03", "panel_03", panel=own, out=out) == Exit.OK
+    assert [file.stem for file in reports(out / "draft")] == ["03_listed", "panel_03_closed"]
     with pytest.raises(DesignError, match="none of the named reports can use a panel"):
         desk.run("03_listed", panel=own, out=out)
 
@@ -282,7 +280,7 @@ def test_a_copy_of_the_event_with_another_wave_keeps_its_public_figures(desk, ow
         == Exit.OK
     )
     entries = read_json(tmp_path / "mine" / AS_OF / "manifest.json")["reports"]
-    assert set(entries) == {"00_brief", "03_listed", "panel__03_closed"}
+    assert set(entries) == {"00_brief", "03_listed", "panel_03_closed"}
     assert list(entries["03_listed"]["files"]) == ["more.yml"]
     assert entries["03_listed"]["parameters"]["event"] == "more.yml"
 
@@ -317,10 +315,10 @@ def test_a_simulated_panel_makes_simulated_reports_which_the_brief_keeps_from_pu
     told = {
         "00_brief": BOTH,
         "03_listed": BOTH,
-        "simulated/03_closed": "Simulated: own.csv, simulated",
+        "simulated/panel_03_closed": "Simulated: own.csv, simulated",
     }
     assert feet(tmp_path / "mine" / AS_OF) == told
-    assert desk.run("03", panel=simulated, out=tmp_path / "mine") == Exit.OK
+    assert desk.run("panel_03", panel=simulated, out=tmp_path / "mine") == Exit.OK
     assert sorted(os.listdir(tmp_path / "mine")) == [".lock", AS_OF, "latest"]
 
 
@@ -401,5 +399,5 @@ def test_marked_numbers_are_counted_by_kind_and_words_about_the_marks_are_not(tm
         {**hidden, "metadata": {}},
         hidden,
     ]
-    (tmp_path / "n.ipynb").write_text(json.dumps({"cells": cells}))
-    assert pdf.marks(tmp_path / "n.ipynb") == {"real": 3, "estimated": 3, "simulated": 2}
+    (tmp_path / "n.ipynb").write_text(json.dumps({"cells": cells, "metadata": {COUNTS: {"○": 1}}}))
+    assert pdf.marks(tmp_path / "n.ipynb") == {"real": 3, "estimated": 3, "simulated": 3}

@@ -17,7 +17,7 @@ WEIGHED = {"dates": ("2021-04-25", "2021-07-01"), "fall": 2.0}
 
 def test_without_a_text_shares_in_the_range_are_alike_and_published_ones_are_tabulated():
     found = believed(**ASSUMED)
-    assert (found.point, found.range) == (0.40, (0.40, 0.46))
+    assert (found.name, found.point, found.range) == ("", 0.40, (0.40, 0.46))
     assert found.draws.mean() == pytest.approx(0.43, abs=1e-3)
     assert (found.draws.min() >= 0.40, found.draws.max() <= 0.46) == (True, True)
     pd.testing.assert_frame_equal(found.table, totals.published_shares())
@@ -36,6 +36,7 @@ def test_a_file_of_draws_is_drawn_from(tmp_path):
     file.write_text("share\n0.3\n0.3\n0.5\n", encoding="utf-8")
     found = believed(str(file), **ASSUMED)
     assert set(found.draws) == {0.3, 0.5}
+    assert found.name == "mine.csv"
     assert np.mean(found.draws == 0.3) == pytest.approx(2 / 3, abs=0.01)
     assert set(found.table["definition"]) == {"drawn from mine.csv"}
 

@@ -7,6 +7,7 @@ import runpy
 import numpy as np
 import pandas as pd
 import pytest
+import statsmodels.api as sm
 from fewtreated.errors import DataError, DesignError
 from fewtreated.estimators.abnormal_returns import abnormal_returns, pool_events
 from scipy import stats
@@ -316,6 +317,17 @@ def test_owners_of_closed_accounts_in_the_first_days_shared_them(prices):
     assert found.counts == {"events": 3, "common_days": 30}
     assert found.details["mean_correlation"] == pytest.approx(0.163, abs=5e-4)
     assert f"{found['noise']:both}" == "−7.0 [−18.2 to +4.3] ◐"
+
+
+def test_the_market_model_of_the_report_is_that_of_statsmodels(prices):
+    shares = prices.details["shares"].T
+    market = prices.details["market"]
+    calm = slice(FIRST, LAST)
+    for row in prices.rows.dropna(subset="estimate").itertuples():
+        fit = sm.OLS(shares.loc[calm, row.firm], market[calm], missing="drop").fit()
+        days = slice(row.first_day, row.last_day)
+        own = 100 * (shares.loc[days, row.firm] - fit.predict(market[days])).sum()
+        assert own == pytest.approx(row.estimate, abs=1e-10)
 
 
 def test_what_is_no_event_or_no_length_is_refused(prices):

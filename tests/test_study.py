@@ -342,6 +342,65 @@ def test_the_last_row_of_a_placebo_decides_how_sure_a_verdict_is(simulated, low,
     assert (usable.grade, usable.confidence) == ("usable", level)
 
 
+def test_a_verdict_states_the_kind_of_interval_and_the_period_by_itself(simulated):
+    told = simulated.judge("growth_not_lower", effect(), margin=2.0)
+    assert told.interval == "95% confidence interval"
+    assert told.window == "2021-09 to 2022-02, on 2020-09 to 2021-02"
+    both = replace(effect(), interval="confidence interval, errors clustered by firm", reason="set")
+    a_set = replace(both, value=np.full(1, np.nan))
+    told = simulated.judge("growth_not_lower", a_set, margin=2.0)
+    assert told.interval == (
+        "bounds from 95% limits, errors clustered by firm, and the common part, which is assumed"
+    )
+
+
+# Tables to look at
+
+
+def test_each_firm_has_its_group_its_exposure_and_what_it_sold_in_both_years(simulated):
+    rows = simulated.by_firm()
+    sample = simulated.design.sample(simulated.panel)
+    assert len(rows) == sample.observed(1).sum()
+    assert rows["group"].eq("closed").sum() == sample.closed.sum()
+    assert rows.loc[rows["group"] == "low exposure", "exposure"].max() < 100 * sample.design.low
+    assert rows["before"].sum() == pytest.approx(sample.home[:, sample.before].sum() / 6)
+    away = simulated.panel.sales[:, 1:, sample.after].sum()
+    assert rows["after_away"].sum() == pytest.approx(away / 6)
+    grown = rows.query("before > 0")
+    assert np.allclose(grown["after"], grown["before"] * (1 + grown["growth"] / 100))
+    assert rows.query("before == 0")["growth"].isna().all()
+
+
+def test_sales_by_month_add_up_over_the_firms_of_a_group(simulated):
+    group = simulated.by_firm()["group"].replace("exposed", np.nan)
+    rows = simulated.by_month(group)
+    months = simulated.panel.months
+    assert rows.groupby("group").size().to_dict() == {
+        "closed": len(months),
+        "low exposure": len(months),
+    }
+    closed = simulated.design.sample(simulated.panel).closed
+    of_closed = rows[rows["group"] == "closed"].set_index("month")
+    assert of_closed["sales"].to_numpy() == pytest.approx(
+        simulated.panel.sales[closed, 0].sum(axis=0)
+    )
+    assert of_closed.loc["2020-05":"2021-04", "index"].mean() == pytest.approx(100)
+    elsewhere = simulated.by_month(group, platform="EBY")
+    assert elsewhere["sales"].sum() == pytest.approx(simulated.panel.sales[group.notna(), 1].sum())
+
+
+def test_sales_since_closure_are_of_closed_firms_in_per_cent_of_their_base(simulated):
+    rows = simulated.since_closure(reach=6)
+    sample = simulated.design.sample(simulated.panel)
+    assert set(rows["firm"]) <= set(simulated.panel.firms.index[sample.closed])
+    assert (rows["month"].min(), rows["month"].max()) == (-6, 6)
+    firm = rows["firm"].iloc[0]
+    at = simulated.panel.firms.index.get_loc(firm)
+    (index,) = rows.query("firm == @firm and month == -1")["index"]
+    base = sample.home[at, sample.base].mean()
+    assert index == pytest.approx(100 * sample.home[at, int(sample.first[at]) - 1] / base)
+
+
 # What an audit of a panel says
 
 

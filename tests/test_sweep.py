@@ -23,9 +23,9 @@ def desk(tmp_path):
     return desk
 
 
-def planned(desk, parameters, name="01_first", more="", brief=BRIEF):
+def planned(desk, parameters, name="01_first", more="", notebook="01_first"):
     text = (
-        f"reports:\n{brief}  - {{name: {name}, notebook: 01_first.ipynb, parameters:"
+        f"reports:\n{BRIEF}  - {{name: {name}, notebook: {notebook}.ipynb, parameters:"
         f" {parameters}{more}}}\n"
     )
     (desk.reports / "schedule.yml").write_text(text)
@@ -74,11 +74,11 @@ def test_two_values_with_one_name_are_refused(desk, values):
         planned(desk, f"{{note: {values}}}")
 
 
-def test_the_brief_is_one(desk):
+def test_a_report_that_reads_verdicts_is_one(desk):
     with pytest.raises(
-        DesignError, match="00_first: the brief reads all reports, so it cannot be a sweep"
+        DesignError, match="04_first: it reads the verdicts of the other reports, so it cannot be"
     ):
-        planned(desk, "{count: [1, 2]}", name="00_first", brief="")
+        planned(desk, "{failed: [a, b]}", name="04_first", notebook="00_brief")
 
 
 def test_a_value_that_is_not_allowed_is_refused_with_the_name_of_its_report(desk):
@@ -141,10 +141,10 @@ def test_a_sweep_over_simulated_panels_is_simulated_by_what_they_say():
         "panel_map": ["data/examples/wide.map.yml"],
     }
     job = Job(
-        "05_growth_panel__a",
-        ROOT / "notebooks" / "05_growth_panel.ipynb",
+        "panel_03_growth__a",
+        ROOT / "notebooks" / "panel" / "03_growth.ipynb",
         {},
-        sweep="05_growth_panel",
+        sweep="panel_03_growth",
     )
     job = dataclasses.replace(
         job, parameters={name: str(ROOT / files[0]) for name, files in panels.items()}
@@ -165,19 +165,19 @@ def test_on_a_panel_of_ones_own_a_sweep_over_markets_is_one_report(tmp_path):
             ignore=shutil.ignore_patterns("20*", "latest", "*.otf"),
         )
     file = tmp_path / "reports" / "schedule.yml"
-    entry = "notebook: 05_growth_panel.ipynb"
+    entry = "notebook: panel/03_growth.ipynb"
     file.write_text(
         file.read_text().replace(
             entry, f"{entry}\n    timeout: 90\n    parameters: {{seed: [1, 2, 3]}}"
         )
     )
     jobs = schedule.read_jobs(tmp_path)
-    assert sum(job.sweep == "simulated/05_growth_panel" for job in jobs) == 3
+    assert sum(job.sweep == "simulated/panel_03_growth" for job in jobs) == 3
     own = schedule.own_panel(ROOT / "data" / "examples" / "wide.csv")
     assert [
         job.plan.timeout
         for job in schedule.on_panel(jobs, own, {})
-        if "05_growth_panel" in job.name
+        if "panel_03_growth" in job.name
     ] == [90]
 
 
@@ -196,10 +196,7 @@ def test_the_limit_of_the_schedule_is_the_one_that_the_page_says(desk):
     assert found.plan.waits_for == ("data/figures.csv",)
 
 
-LIMITED = (
-    'as_of: str = "2026-11-01"\nverdict_file: str = "a"\ncount: int = 3\nstale_after_days: int ='
-    " 400\n"
-)
+LIMITED = 'as_of: str = "2026-11-01"\ncount: int = 3\nstale_after_days: int = 400\n'
 
 
 # The table

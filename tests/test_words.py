@@ -16,6 +16,7 @@ from analysis.estimate import Estimate, refusal
 from analysis.evidence.verdicts import (
     CONTRADICTED,
     NOT_SHOWN,
+    NOT_TESTABLE,
     SUPPORTED,
     USABLE,
     WITH_BOUNDS,
@@ -49,9 +50,13 @@ def rows(**ends):
 
 
 def found(*terms, **changes):
-    value = np.linspace(-3.0, -1.0, len(terms))
-    given = {"estimand": "E1a", "unit": "per cent", "covariance": np.eye(len(terms))}
-    return Estimate(terms=terms, value=value, **(given | changes))
+    given = {
+        "estimand": "E1a",
+        "unit": "per cent",
+        "value": np.linspace(-3.0, -1.0, len(terms)),
+        "covariance": np.eye(len(terms)),
+    }
+    return Estimate(terms=terms, **(given | changes))
 
 
 STUDY = rows(a=BOTH, b=ABOVE, c=BELOW, d=BELOW, e=BOTH).assign(month=[-3, -2, 0, 1, 2])
@@ -63,6 +68,7 @@ TESTS = pd.DataFrame({"id": ["x", "y"], "p_adjusted": [0.04, 0.0001]})
 READ = pd.DataFrame(
     {"what": ["accounts", "columns"], "rule": ["added up", "not named"], "count": [3030, 1]}
 )
+IDENTIFIED = rows(a=BELOW, b=BOTH, c=NONE).rename(columns={"term": "id"})
 SET = rows(a=BELOW, b=BOTH, c=NONE).assign(estimate=[-2.0, np.nan, np.nan])
 TWO = pd.DataFrame(
     {"panel": list("pppp"), "term": list("aabb"), "estimate": [1.0, 2.0, 3.0, np.nan]}
@@ -76,7 +82,7 @@ def shares(**ends):
 
 
 def ways(**ends):
-    return words.by_ways(rows(**ends), fell="lower sales", rose="higher sales")
+    return words.by_ways(rows(**ends), "lower sales", "higher sales")
 
 
 def otherwise(placebo):
@@ -90,27 +96,78 @@ def surely(ends, grade=USABLE, *, passed=True):
     texts = []
     for look, market in (("estimate", ""), ("simulated", "a market")):
         style.use(look, market)
-        texts.append(words.surely(row, "firms", "sold {}", passed=passed))
+        texts.append(words.surely(row, "firms", "sold {}", passed))
     return " / ".join(texts)
 
 
 def tried_out(value, word):
     verdict = SimpleNamespace(word=word)
-    return words.tried_out(verdict, value, "per cent", (-4.0, 1.0), it="it is", above=-2.0)
+    return words.tried_out(verdict, value, row_of(-4.0, 1.0), -2.0)
+
+
+def row_of(low, high):
+    return {"unit": "per cent", "conf_low": low, "conf_high": high}
 
 
 def beside_margin(ends):
     return words.beside_margin(rows(first=BELOW, last=ends), 2.0, "it")
 
 
-def drift(value):
-    return words.breakdown_sentence(
-        found("0", "1", details={"breakdown": value, "period": "quarter"}), "of months 0 to 3"
-    )
+def drift(value, truth=None):
+    details = {"breakdown": value, "period": "quarter", "truth": truth}
+    return words.breakdown_sentence(found("0", "1", details=details, design=Design()))
 
 
 def in_truth(*ends):
-    return words.in_truth(-2.0, "per cent", ends, it="sales fell by")
+    return words.in_truth(-2.0, row_of(*(ends or NONE)))
+
+
+def ranged(low, high, **changes):
+    """Return an estimate of one term with the given limits."""
+    given = {"value": [(low + high) / 2], "limits": np.array([[low], [high]])} | changes
+    return found("seen", **given | {"value": np.array(given["value"])})
+
+
+def slowed(low, high, word=None, sure=""):
+    verdict = word and SimpleNamespace(word=word, confidence=sure, why="The placebo fails.")
+    return words.slowed(ranged(low, high), "it changed growth by", 2.0, verdict)
+
+
+def judged_so(low, high, word=None, confidence=""):
+    verdict = word and SimpleNamespace(word=word, confidence=confidence)
+    return words.judged_so(verdict, ranged(low, high), "they", "sold {} there")
+
+
+def study(**given):
+    """Return what the rules on a study ask of it."""
+    panel = SimpleNamespace(dropped=READ, platforms=("H", "X", "Y"))
+    event = SimpleNamespace(origin_name="Utopian")
+    known = {"market": "", "aside": "", "caveats": "", "home": "Bazaar", "there": "Souk"}
+    known |= {"sentence": "2 firms.", "line": "Event: it.", "panel": panel, "event": event}
+    return SimpleNamespace(**known | given)
+
+
+def on_both(rule):
+    """Say it of a real panel and of a simulated market."""
+    return f"{rule(study())} / {rule(study(market='a market'))}"
+
+
+def judgements(*given, simulated=False):
+    made = [
+        SimpleNamespace(statement=text, word=word, confidence=sure, simulated=simulated)
+        for text, word, sure in given
+    ]
+    return words.judgements(made)
+
+
+def sales_lost(platforms, **blank):
+    terms = ("sum", "d1", "d2", "there")
+    value = np.array([9.0, 4.0, 2.0, 1.0])
+    value[[blank.get(term, False) for term in terms]] = np.nan
+    lacking = "no such platform" * bool(blank)
+    money = found(*terms, value=value, covariance=np.diag(value), reason=lacking, unit="million")
+    panel = SimpleNamespace(platforms=platforms)
+    return words.sales_lost(money, study(panel=panel))
 
 
 SAID = {
@@ -174,7 +231,59 @@ SAID = {
     "true, supported": lambda: tried_out(-1.0, SUPPORTED),
     "true, contradicted": lambda: tried_out(-1.0, CONTRADICTED),
     "truth not known": lambda: tried_out(np.nan, NOT_SHOWN) + tried_out(None, NOT_SHOWN),
-    "nobody judges": lambda: words.tried_out(None, 2.0, "per cent", (), it="it is", above=0.0),
+    "nobody judges": lambda: words.tried_out(None, 2.0, row_of(*NONE)),
+    "truth of an estimate": lambda: words.in_truth(-2.0, ranged(-3.0, 1.0)),
+    "slowed, open": lambda: slowed(-4.0, 1.0),
+    "slowed, no": lambda: slowed(-1.0, 1.0),
+    "slowed, yes": lambda: slowed(-4.0, -3.0),
+    "slowed, probably not": lambda: slowed(-1.0, 1.0, SUPPORTED, "moderate"),
+    "slowed, perhaps": lambda: slowed(-4.0, -3.0, CONTRADICTED, "low"),
+    "slowed, as judged": lambda: slowed(-1.0, 1.0, NOT_SHOWN),
+    "slowed, not tested": lambda: slowed(-1.0, 1.0, NOT_TESTABLE),
+    "slowed, refused": lambda: words.slowed(REFUSED, "it changed growth by", 2.0),
+    "judged, more": lambda: judged_so(1.0, 3.0, SUPPORTED, "moderate"),
+    "judged, less": lambda: judged_so(-3.0, -1.0, CONTRADICTED, "low"),
+    "judged, by nobody": lambda: judged_so(1.0, 3.0),
+    "judged, includes zero": lambda: judged_so(-1.0, 3.0),
+    "judged, not shown": lambda: judged_so(1.0, 3.0, NOT_SHOWN),
+    "judged, not testable": lambda: judged_so(1.0, 3.0, NOT_TESTABLE),
+    "judged, refused": lambda: words.judged_so(None, REFUSED, "they", "sold {} there"),
+    "changed": lambda: words.changed(ranged(1.0, 3.0), "it changed by"),
+    "changed, a set": lambda: words.changed(
+        ranged(1.0, 3.0, value=[np.nan], reason="a set"), "it changed by"
+    ),
+    "changed, no interval": lambda: words.changed(
+        found("a", covariance=np.array([[np.nan]]), reason="one cluster"), "it changed by"
+    ),
+    "changed, refused": lambda: words.changed(REFUSED, "it changed by"),
+    "in full, in unit": lambda: (
+        f"{words.in_full(ranged(1.0, 3.0))} / {words.in_unit(ranged(1.0, 3.0))} /"
+        f" {words.in_full(REFUSED)} / {words.in_unit(REFUSED)}"
+    ),
+    "in business": lambda: words.in_business(found("a", n=9), 12) + words.in_business(REFUSED, 12),
+    "turning point": lambda: words.turning_point(ranged(1.0, 3.0), 2.0),
+    "lost and moved": lambda: sales_lost(("H", "X")),
+    "lost, nowhere named": lambda: sales_lost(("H", "X"), d1=True, d2=True, there=True),
+    "lost, one platform": lambda: sales_lost(("H",)),
+    "lost, not known": lambda: words.sales_lost(REFUSED, study()),
+    "places": lambda: words.places(rows(a=ABOVE, b=BOTH, c=NONE)),
+    "places, less": lambda: words.places(rows(a=BELOW, b=BOTH)),
+    "places, none": lambda: words.places(rows(a=NONE)),
+    "where found": lambda: (
+        f"{on_both(words.where_found)} / {words.where_found(study(aside='In this panel:'))}"
+    ),
+    "leads": lambda: "; ".join(
+        on_both(rule) for rule in (words.we_know, words.we_do_not_know, words.would_settle)
+    ),
+    "what a panel holds": lambda: words.what_it_holds(study()),
+    "caveats": lambda: words.caveats(study(caveats="Doubtful: all.")),
+    "judgements": lambda: judgements(
+        ("It fell. Not judged: why.", SUPPORTED, "low"), ("It rose.", NOT_SHOWN, "")
+    ),
+    "judgements, simulated": lambda: judgements(("It fell.", SUPPORTED, ""), simulated=True),
+    "judgements, none": judgements,
+    "truths inside": lambda: words.truths_inside(IDENTIFIED, {"a": 0.0, "b": 0.0, "c": 0.0}),
+    "truths, none known": lambda: words.truths_inside(IDENTIFIED, {}),
     "smallest seen": lambda: (
         words.smallest_seen(LABELLED.iloc[0]) + words.smallest_seen(LABELLED.iloc[2])
     ),
@@ -182,6 +291,7 @@ SAID = {
     "placebo beside nothing": lambda: words.placebos(LABELLED.head(1), [np.nan]),
     "drift": lambda: drift(0.42),
     "no drift": lambda: drift(np.nan),
+    "drift and truth": lambda: drift(0.42, -3.0),
     "any drift": lambda: drift(np.inf),
     "paths before": lambda: words.pretrend(
         found("-5", "-4", "-2", "0", details={"pretrend": TEST, "reference": -3})
@@ -204,14 +314,25 @@ def test_every_accepted_sentence_is_still_said():
 @pytest.mark.parametrize(
     "say",
     [
-        words.by_direction,
-        words.after_closure,
         words.pretrend,
+        words.breakdown_sentence,
         lambda it: words.in_numbers(it, "per cent"),
-        lambda it: words.beside_margin(it, 2.0, "it"),
-        lambda it: words.breakdown_sentence(it, "of x"),
         lambda it: words.adjusted(it, {}),
+        lambda it: words.turning_point(it, 2.0),
     ],
 )
 def test_of_a_refused_result_nothing_is_said(say):
     assert say(REFUSED) == ""
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        words.by_direction,
+        words.after_closure,
+        words.places,
+        lambda it: words.beside_margin(it, 2.0, "it"),
+    ],
+)
+def test_a_title_is_never_empty(title):
+    assert title(REFUSED) == words.NO_INTERVAL

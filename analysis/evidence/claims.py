@@ -34,6 +34,7 @@ SPEAKERS = {
 }
 """Who speaks, by party, in the order in which a scorecard lists them."""
 QUOTED = re.compile("“.*”")
+INSERTED = re.compile(r" \[.*?\]")  # words that a newspaper put into a quotation
 COLUMNS = {"effect": "Effect", "why": "What is missing"}
 ONLY_OWN = "Only {} gives a figure."
 ONLY_OTHERS = "Others' figures are of another quantity."
@@ -460,7 +461,8 @@ def scored(judged: Sequence[Verdict]) -> pd.DataFrame:
     )
     told.index = pd.Index([one.name for one in judged], name="name")
     rows = told.join(ledger[["claim", "statement", "omits", "short", "kind", "date", "change"]])
-    rows["quoted"] = rows["claim"].str.extract(f"({QUOTED.pattern})", expand=False).fillna("")
+    quoted = rows["claim"].str.extract(f"({QUOTED.pattern})", expand=False).fillna("")
+    rows["quoted"] = quoted.str.replace(INSERTED, "", regex=True)
     rows["reads"] = rows["statement"].str.partition(" Not judged: ")[0]
     rows["change"] = rows["panel_change"].fillna(rows["change"])
     order = {speaker: place for place, speaker in enumerate(SPEAKERS.values())}

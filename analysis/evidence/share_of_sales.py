@@ -35,6 +35,8 @@ class Belief:
         The share in (0, 1): assumed, and the ends of its range.
     draws : float64[draw]
         Shares as probable as they are believed to be.
+    name : str
+        The distribution, or the name of the file, that it was drawn from; empty if as published.
     table : DataFrame
         `share` and the columns of :func:`analysis.evidence.totals.published_shares`.
     """
@@ -43,6 +45,7 @@ class Belief:
     low: float
     high: float
     draws: Floats
+    name: str
     table: pd.DataFrame
 
     @property
@@ -70,7 +73,7 @@ def believed(text: str = "", *, point: float, low: float, high: float) -> Belief
     """
     rng = np.random.default_rng(SEED)
     if not text:
-        return Belief(point, low, high, rng.uniform(low, high, DRAWS), published_shares())
+        return Belief(point, low, high, rng.uniform(low, high, DRAWS), "", published_shares())
     if Path(text).is_file():
         draws = rng.choice(_from_file(Path(text)), DRAWS)
     else:
@@ -83,13 +86,14 @@ def believed(text: str = "", *, point: float, low: float, high: float) -> Belief
         )
     ends = [round(float(end), DIGITS) for end in np.quantile(draws, CENTRAL)]
     low, point, high = ends
-    return Belief(point, low, high, draws, _tabulated(ends, text))
+    name = Path(text).name
+    return Belief(point, low, high, draws, name, _tabulated(ends, name))
 
 
-def _tabulated(shares: list[float], text: str) -> pd.DataFrame:
+def _tabulated(shares: list[float], name: str) -> pd.DataFrame:
     """Return shares of a distribution in the columns of the published ones."""
     table = pd.DataFrame({"share": shares, "value": [100 * one for one in shares]})
-    table = table.assign(definition=f"drawn from {Path(text).name}")
+    table = table.assign(definition=f"drawn from {name}")
     return table.reindex(columns=published_shares().columns, fill_value="")
 
 

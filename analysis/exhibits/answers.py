@@ -57,6 +57,7 @@ GRADED: dict[Grade, str] = {  # as stated on page 1 of a report
     ),
     "do not use": "In tests on simulated markets the method failed.",
 }
+LITTLE_MORE = 1.5  # times as many characters as our reading of a claim has
 
 
 def label(word: Word, *, simulated: bool = False) -> str:
@@ -394,29 +395,29 @@ def verdict_table(verdicts: Sequence[Verdict], caption: str) -> Block:
 
 
 def scorecard(said: pd.DataFrame) -> pd.DataFrame:
-    """Return the table of who said what, and whether it holds.
+    """Return the text of the table of who said what, and whether it holds.
 
     `said` is from :func:`analysis.evidence.claims.scored`. The speaker and the date are written
-    once, as are words that two readings share. How we read a claim is written where its words are
-    not quoted, or hold several statements; else what we leave out of them is enough. A verdict that
-    follows from there being no figure has no reason of its own.
+    once, as are words that two readings share. How we read a claim is left out where its words are
+    quoted and say little more.
+
+    Returns
+    -------
+    DataFrame
+        `who`, `said`, `verdict`, with the reason, and `change`.
     """
     who = said["speaker"] + ", " + said["date"].map(day)
-    first = said["quoted"] != said["quoted"].shift()
-    quoted = said["quoted"].where(first, "")
-    alone = (
-        (quoted != "") & (said["omits"] != "") & (quoted.str.len() < 2 * said["reads"].str.len())
-    )
-    read = said["reads"].mask(alone, "")
-    between = ((quoted != "") & ~alone).map({True: " We read: ", False: ""})
+    quoted = said["quoted"].where(said["quoted"] != said["quoted"].shift(), "")
+    is_quoted = quoted != ""
+    enough = is_quoted & (quoted.str.len() < LITTLE_MORE * said["reads"].str.len())
+    between = (is_quoted & ~enough).map({True: " We read: ", False: ""})
     left_out = said["omits"].where(said["omits"] == "", " Left out: " + said["omits"] + ".")
-    changes = said["change"].str.partition(". ")[0].str.rstrip(".") + "."
+    pairs = zip(said["word"], said["why"], strict=True)
     columns = {
-        "Who, when": who.where(who != who.shift(), ""),
-        "What was said": quoted + between + read + left_out,
-        "Verdict": [label(word) for word in said["word"]],
-        "Why": said["why"].mask(said["word"] == NOT_TESTABLE, ""),
-        "What would change it": changes,
+        "who": who.where(who != who.shift(), ""),
+        "said": quoted + between + said["reads"].mask(enough, "") + left_out,
+        "verdict": [Label(f"{label(word)} {escape(why)}") for word, why in pairs],
+        "change": said["change"].str.partition(". ")[0].str.rstrip(".") + ".",
     }
     return pd.DataFrame(columns, dtype=object)
 

@@ -146,7 +146,7 @@ def link(text: str, address: str) -> Label:
     return Label(f'<a href="{escape(address)}">{escape(text)}</a>' if leads else escape(text))
 
 
-def glossary(names: str, of: Mapping[str, str] | None = None) -> Block:
+def glossary(names: str) -> Block:
     """Return entries from `docs/glossary.md`, one paragraph each.
 
     Raises DesignError if an entry is missing.
@@ -155,12 +155,8 @@ def glossary(names: str, of: Mapping[str, str] | None = None) -> Block:
     ----------
     names : str
         Comma-separated terms, as they appear in the file in bold, such as ``"exposed, rivals"``.
-    of : mapping of str to str, optional
-        Replacements for names in the entries, such as the name of the platform in another event.
     """
     page = GLOSSARY.read_text(encoding="utf-8")
-    for name, other in (of or {}).items():
-        page = page.replace(name, other)
     entries = {name: " ".join(text.split()) for name, text in ENTRY.findall(page)}
     terms = names.split(", ")
     if missing := [name for name in terms if name not in entries]:
@@ -542,7 +538,7 @@ def _grades(rows: pd.DataFrame) -> tuple[pd.Series | None, list[str]]:
         return None, []
     bounded = rows["conf_low"].notna()
     ungraded = bounded & (rows["grade"].fillna(NOT_GRADED) == NOT_GRADED)
-    shown = rows["grade"].where(bounded & rows["grade"].notna(), "–")
+    shown = rows["grade"].where(bounded & rows["grade"].fillna("").ne(""), "–")
     named = {*shown} - {"–"}
     if len(named) == 1:
         column = None

@@ -504,7 +504,7 @@ def _looks_of_parts(parts: Iterable[str], unsure: str) -> dict[str, Style]:
 def heat_by_limit(rows: pd.DataFrame, *, x: str, least: float, xlabel: str = "") -> Figure:
     """Draw a map with one row per term, and each number in its cell, dark from a limit on.
 
-    Numbers of at least `least` are dark, others pale; missing ones are a dash. Terms and columns
+    Numbers of at least `least` are dark, others pale; missing ones leave a cell empty. Terms and columns
     keep the order in which they first come.
 
     Parameters
@@ -521,10 +521,11 @@ def heat_by_limit(rows: pd.DataFrame, *, x: str, least: float, xlabel: str = "")
     wide = rows.pivot(index="term", columns=x, values="estimate")
     wide = wide.loc[rows["term"].unique(), rows[x].unique()]
     terms = [fill(term, LONGEST_TERM) for term in wide.index]
-    heads = [fill(str(head), max(9, 76 // len(wide.columns))) for head in wide.columns]
+    across = max(12, 92 // len(wide.columns))
+    heads = ["\n".join(fill(line, across) for line in str(head).split("\n")) for head in wide]
     lines = sum(term.count("\n") + 1 for term in terms)
     above = max(head.count("\n") + 1 for head in heads)
-    drawing, axes = plt.subplots(figsize=(WIDTH, 0.3 + 0.13 * above + 0.165 * lines))
+    drawing, axes = plt.subplots(figsize=(WIDTH, 0.3 + 0.13 * above + 0.2 * lines))
     shades = wide.ge(least).mask(wide.isna()).astype(float)
     sns.heatmap(
         shades,
@@ -536,10 +537,12 @@ def heat_by_limit(rows: pd.DataFrame, *, x: str, least: float, xlabel: str = "")
         vmax=1,
         cbar=False,
         linewidths=0.8,
-        xticklabels=heads,
-        yticklabels=terms,
+        xticklabels=False,
+        yticklabels=False,
         ax=axes,
     )
+    axes.set_xticks(np.arange(len(heads)) + 0.5, heads)
+    axes.set_yticks(np.arange(len(terms)) + 0.5, terms)
     axes.xaxis.tick_top()
     axes.xaxis.set_label_position("top")
     axes.tick_params(length=0, labelsize=7.5, labelrotation=0)

@@ -85,7 +85,7 @@ def shade(axes: Axes, closures: Months, *, named: bool = True) -> None:
 
 def shade_days(axes: Axes, first: pd.Timestamp, last: pd.Timestamp, name: str) -> None:
     """Shade the days from `first` to `last` on an axis of years, with a name above the plot."""
-    ends = [day.year + (day.dayofyear - 1) / (365 + day.is_leap_year) for day in (first, last)]
+    ends = [day.year + (day.day_of_year - 1) / (365 + day.is_leap_year) for day in (first, last)]
     axes.axvspan(*ends, color=BAND, lw=0, zorder=0)
     over: Style = {"xycoords": ("data", "axes fraction"), "ha": "center", "va": "bottom"}
     axes.annotate(name, (sum(ends) / 2, 1.01), fontsize=7.5, **over)
@@ -246,6 +246,7 @@ def _names(axes: Axes, lines: Mapping[str, pd.DataFrame], strong: Sequence[str])
         for term, line in lines.items()
     }
     ends = pd.DataFrame(last).T
+    axes.autoscale_view()  # the heights are those of the limits as they will be
     ends["height"] = axes.transData.transform(ends)[:, 1] * 72 / axes.figure.dpi  # points
     for (own, x), labels in ends.groupby([ends.index.isin(strong), "x"]):
         look: Style = {"color": MAIN, "weight": "bold"} if own else {"color": REST}

@@ -75,7 +75,7 @@ def growth_figure(growth: Mapping[str, pd.DataFrame], *, strong: Sequence[str]) 
         ylabel="growth on the year before, %",
         level=0,
         ticks={year + 0.5: str(year) for year in years},
-        size=(WIDTH, 2.5),
+        size=(WIDTH, 2.3),
     )
     days = claims.closure_timeline()["first"]
     lows, highs = zip(*(axes.get_ylim() for axes in drawing.axes), strict=True)

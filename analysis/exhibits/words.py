@@ -46,7 +46,11 @@ if TYPE_CHECKING:
     from analysis.study import Study
 
 MOST = 4  # names listed in a sentence at most; more are counted, as are names with a comma
-NO_INTERVAL = "No interval can be computed from this panel"  # instead of a finding, as a title
+SLOWED = {  # answers to whether growth was cut, by the verdict that it was not, and its confidence
+    SUPPORTED: {"high": "No, not", "moderate": "Probably not", "low": "Perhaps not"},
+    CONTRADICTED: {"high": "Yes,", "moderate": "Probably", "low": "Perhaps"},
+}
+NO_INTERVAL = "No interval can be computed"  # instead of a finding, as a title
 
 
 # Names and numbers in a row
@@ -341,13 +345,15 @@ def placebos(rows: pd.DataFrame, against: Sequence[float]) -> str:
     return f"Placebo tests that {'. Tests that '.join(clauses)}."
 
 
-def breakdown_sentence(bounds: Estimate, of: str) -> str:
+def breakdown_sentence(bounds: Estimate) -> str:
     """State the largest drift at which the interval of a mean effect excludes zero.
 
-    `of` names the months of the mean effect.
+    `bounds` come from :func:`analysis.estimands.event_study.honest`.
     """
     if bounds.refused:
         return ""
+    design = bounds.design
+    of = f"of months {design.post_from} to {design.post_to} after a seller's own closure"
     value = bounds.details["breakdown"]
     known = {"unit": "per cent", "conf_low": nan, "conf_high": nan}
     truth = in_truth(bounds.details.get("truth"), known)
@@ -453,7 +459,10 @@ def judged_so(verdict: Verdict | None, effect: Estimate, who: str, did: str) -> 
         verb = "probably"
     else:
         verb = "may have"
-    return f"{capitalised(who)} {verb} {did.format('less' if high < 0 else 'more')}."
+    side = "more"
+    if high < 0:
+        side = "less"
+    return f"{capitalised(who)} {verb} {did.format(side)}."
 
 
 def sales_lost(money: Estimate, study: Study) -> str:
@@ -488,9 +497,11 @@ def places(shares: Any) -> str:
     bounded, below, above = _sides(shares)
     if bounded.empty:
         return NO_INTERVAL
-    less = f", and {below.sum()} clearly sold less too" if below.any() else ""
     took = above.sum() or "none"
-    return f"Of {len(bounded)} places where the lost sales may have gone, {took} clearly took any{less}"
+    text = f"Of {len(bounded)} places where the lost sales may have gone, {took} clearly took any"
+    if below.any():
+        return f"{text}, and {below.sum()} clearly sold less too"
+    return text
 
 
 def in_business(effect: Estimate, closed: int) -> str:
@@ -520,18 +531,19 @@ def slowed(effect: Estimate, changed_by: str, margin: float, verdict: Verdict | 
     said = changed(effect, changed_by)
     if effect.refused or np.isnan(effect.conf_int).any():
         return said
-    word = (
-        verdict.word
-        if verdict
-        else not_lower((effect.conf_int[0, 0], effect.conf_int[1, 0]), margin)
-    )
-    openings = {
-        SUPPORTED: f"No, not by more than {points(margin)}.",
-        CONTRADICTED: f"Yes, by more than {points(margin)}.",
-        NOT_SHOWN: "This panel does not show it.",
-    }
-    why = verdict.why if verdict else ""
-    return f"{openings.get(word, f'This panel does not test it. {why}').strip()} {said}"
+    low, high = effect.conf_int[:, 0]
+    word = not_lower((low, high), margin)
+    sure = "high"
+    why = ""
+    if verdict:
+        word = verdict.word
+        sure = verdict.confidence
+        why = verdict.why
+    if word in SLOWED:
+        return f"{SLOWED[word][sure]} by more than {points(margin)}. {said}"
+    if word == NOT_SHOWN:
+        return f"This panel does not show it. {said}"
+    return f"This panel does not test it. {why} {said}"
 
 
 def in_full(effect: Estimate) -> str:
@@ -569,7 +581,7 @@ def where_found(study: Study) -> str:
 
 def we_know(study: Study) -> str:
     """Introduce what a report found, on page 1."""
-    return "What we know in the simulated market:" if study.market else "What we know:"
+    return f"What we know{' in the simulated market' * bool(study.market)}:"
 
 
 def we_do_not_know(study: Study) -> str:
@@ -581,9 +593,7 @@ def we_do_not_know(study: Study) -> str:
 
 def would_settle(study: Study) -> str:
     """Introduce what would decide the question; in a simulated market it is decided."""
-    if study.market:
-        return "What would settle it in a real market:"
-    return "What would settle it:"
+    return f"What would settle it{' in a real market' * bool(study.market)}:"
 
 
 def still_open(sample: Sample) -> str:
@@ -592,7 +602,7 @@ def still_open(sample: Sample) -> str:
 
 
 def caveats(study: Study) -> str:
-    """Describe a panel from a file, with doubts about it, on page 1; empty for a simulated market."""
+    """Describe a panel from a file, with doubts about it; empty for a market simulated here."""
     return study.caveats
 
 
@@ -608,11 +618,14 @@ def judgements(verdicts: Iterable[Verdict]) -> str:
         return "The event names no claim that is to be judged here."
     clauses = []
     for one in judged:
-        sure = f" ({one.confidence} confidence)" if one.confidence else ""
         first = one.statement.partition(". ")[0].rstrip(".")
-        clauses.append(f"“{first}” {one.word.lower()}{sure}")
-    lead = "Here they would be: " if judged[0].simulated else ""
-    return f"{lead}{'; '.join(clauses)}."
+        clauses.append(f"“{first}” {one.word.lower()}")
+        if one.confidence:
+            clauses[-1] += f" ({one.confidence} confidence)"
+    text = f"{'; '.join(clauses)}."
+    if judged[0].simulated:
+        return f"Here they would be: {text}"
+    return text
 
 
 def in_truth(value: float | None, effect: Any) -> str:
@@ -679,7 +692,7 @@ def truths_inside(rows: pd.DataFrame, true: Mapping[str, float]) -> str:
     inside = truth.between(rows["conf_low"], rows["conf_high"])[known].sum()
     if not known.any():
         return ""
-    return f"Of {known.sum()} intervals here, {inside} contain the simulated truth."
+    return f"Intervals here that contain the simulated truth: {inside} of {known.sum()}."
 
 
 def as_read(dropped: pd.DataFrame) -> str:
