@@ -6,6 +6,7 @@ seconds depend on the machine.
 """
 
 import argparse
+import json
 import os
 import statistics
 import subprocess
@@ -17,7 +18,7 @@ from pathlib import Path
 
 from analysis.data import newest
 from analysis.provenance import ROOT
-from runner import schedule
+from runner import document, publish, schedule
 
 AS_OF = newest()["vintage"]
 TO_PDF = (
@@ -31,17 +32,15 @@ def plain(out: Path, names: Sequence[str] = ()) -> None:
 
     They are the scheduled notebooks, or those named.
     """
-    (out / "verdicts").mkdir()
+    verdicts = out / "verdicts"
+    verdicts.mkdir()
     for job in schedule.read_jobs(ROOT):
         if names and job.name not in names:
             continue
         notebook = out / f"{job.name.replace('/', '-')}.ipynb"
-        verdicts = out / "verdicts"
-        if job.is_brief:
-            target = verdicts
-        else:
-            target = verdicts / f"{notebook.stem}.json"
-        values = {**job.parameters, "as_of": AS_OF, job.verdicts_parameter: target}
+        values = {**job.parameters, "as_of": AS_OF}
+        if job.reads_verdicts:
+            values["verdict_folder"] = verdicts
         command = [
             sys.executable,
             "-m",
@@ -54,6 +53,8 @@ def plain(out: Path, names: Sequence[str] = ()) -> None:
         command += ["--cwd", str(job.notebook.parent)]
         command += [word for name, value in values.items() for word in ("-p", name, str(value))]
         subprocess.run(command, check=True, capture_output=True)
+        judged = document.verdicts(json.loads(notebook.read_bytes()), document.Text())
+        publish.write_json(verdicts / f"{notebook.stem}.json", judged or [])
         subprocess.run([sys.executable, "-c", TO_PDF, str(notebook), AS_OF], check=True)
 
 

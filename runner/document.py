@@ -4,6 +4,8 @@ Prose stands in Markdown cells, and takes its numbers by MyST's inline expressio
 ``{eval}`fall(tiza)` ``. `Client` evaluates those of a cell in its turn, and stores the results as
 jupyterlab-myst does. `assembled` returns the notebook in the form that pages are made from: with
 text for expressions, and the caption of each exhibit, which is the Markdown cell below it, put in.
+
+It imports pandas, which is slow: the rest of the runner imports it where it is needed.
 """
 
 from __future__ import annotations
@@ -83,7 +85,7 @@ def _value(result: Mapping[str, Any]) -> tuple[str, bool]:
         return re.sub("</?em>", "*", bold), True
     plain = str(shown["text/plain"])
     if re.fullmatch(r"('|\").*\1", plain, re.DOTALL):
-        with suppress(SyntaxError):  # quoted words, not the repr of text
+        with suppress(SyntaxError, ValueError):  # quoted words, not the repr of text
             plain = str(ast.literal_eval(plain))
     return plain, False
 
@@ -205,10 +207,11 @@ def _put_in(shown: dict[str, Any], caption: str) -> None:
     if title and IMAGE.search(page):
         simulated = f"Simulated – {CAPTION}" in page
         shown_title = f"Simulated – {title}" if simulated else title
+        spoken = escape(f"{shown_title.removesuffix('.')}. ")
         page = IMAGE.sub(
             lambda image: (
                 f'<img src="data:image/svg+xml;base64,{titled(image[1], shown_title, simulated)}"'
-                f' alt="{escape(f"{shown_title}. ")}{image[2].removeprefix("Simulated – ")}"'
+                f' alt="{spoken}{image[2].removeprefix("Simulated – ")}"'
             ),
             page,
         )

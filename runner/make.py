@@ -23,7 +23,6 @@ from runner import (
     committed,
     corrections,
     diff,
-    document,
     pdf,
     publish,
     release,
@@ -119,13 +118,15 @@ def _folder_read(run: Run, job: Job) -> Path:
 
 def _make(run: Run, job: Job, print_: str, why: str, read: list[Verdict]) -> None:
     """Make a report in the temporary folder, and record it or its failure in the run."""
+    from runner.document import SentenceError
+
     began = time.monotonic()
     folder = run.stage / job.name
     notebook = folder / f"{job.name}.ipynb"
     notebook.parent.mkdir(parents=True)
     try:
         verdicts, files = _executed(run, job, notebook, read)
-    except (ReportError, document.SentenceError, pdf.PdfError, OSError) as error:
+    except (ReportError, SentenceError, pdf.PdfError, OSError) as error:
         failure = run.failures[job.name] = report_error(job.name, error)
         refused = failure.code == Exit.REFUSED
         run.states[job.name] = State(state="refused" if refused else "failed")
@@ -150,7 +151,7 @@ def _executed(
     run: Run, job: Job, notebook: Path, read: list[Verdict]
 ) -> tuple[list[Verdict], list[Path]]:
     """Execute a notebook, typeset it, and return its verdicts and the files made."""
-    from runner import exports
+    from runner import document, exports
 
     page = notebook.with_suffix(".pdf")
     values = dict(job.parameters)

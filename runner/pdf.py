@@ -23,7 +23,6 @@ from fewtreated.errors import DesignError
 from analysis.exhibits.fonts import FONTS, printable
 from analysis.exhibits.fonts import LAYOUT as SOURCES
 from analysis.numbers import MARKED
-from runner.document import COUNTS, printed
 from runner.inputs import INPUTS
 
 AUTHOR = "market-impact-notebooks"
@@ -58,6 +57,8 @@ def marks(notebook: Path) -> Counter[str]:
     An exhibit has one mark for all its numbers. The marks of sentences are not printed; their plain
     text contains them.
     """
+    from runner.document import COUNTS
+
     content = json.loads(notebook.read_bytes())
     counts: Counter[str] = Counter()
     for mark, count in content["metadata"].get(COUNTS, {}).items():
@@ -122,6 +123,8 @@ def render(
         If a cell failed, a character has no glyph in the fonts, a figure has no alt text, the
         answer does not fit on page 1, or pandoc or typst warns about anything else.
     """
+    from runner.document import printed
+
     moment = datetime.combine(date.fromisoformat(as_of), time(), tzinfo=UTC)
     with TemporaryDirectory(prefix=f".{pdf.stem}-pdf-", dir=pdf.parent) as name:
         folder = Path(name)

@@ -29,6 +29,8 @@ def titled(picture: str, title: str, simulated: bool = False) -> str:
         f'<text y="{LINE * number + 8.5 - room:g}" {look}>{escape(line)}</text>'
         for number, line in enumerate(lines)
     ]
+    if simulated:  # as a stamp that no one overlooks who reads the picture alone
+        rows = ['<g id="simulated">', *rows, "</g>"]
     larger = f'height="{height:g}pt" viewBox="0 {-room:g} {width:g} {height:g}"'
     svg = svg[: size.start()] + larger + svg[size.end() :]
     head, end, tail = svg.rpartition("</svg>")

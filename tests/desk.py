@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import traceback
 from contextlib import contextmanager
@@ -36,6 +37,7 @@ PARAMETERS = SOURCES["parameters"]
 BRIEF_PARAMETERS = SOURCES["brief_parameters"]
 WRITE_VERDICTS = SOURCES["write_verdicts"]
 READ_VERDICTS = SOURCES["read_verdicts"]
+NO_VERDICTS = WRITE_VERDICTS.replace("[verdict]", "[]")
 
 
 def stub_render(notebook, pdf, *, as_of, footer, simulated=False, **_):
@@ -142,11 +144,20 @@ def cell(kind, number, source, *tags):
     }
 
 
+def document_text(source, *tags):
+    """A cell of text, whose expressions stand in <<double brackets>>."""
+    return cell("markdown", "", re.sub("<<(.+?)>>", r"{eval}`\1`", source), *tags)
+
+
 def write_notebook(file, *sources, parameters=PARAMETERS, **metadata):
     cells = [cell("markdown", 0, "# What is asked?")]
     if parameters is not None:
         cells.append(cell("code", 1, parameters, "parameters"))
-    cells += [cell("code", number, source) for number, source in enumerate(sources, start=2)]
+    for number, source in enumerate(sources, start=2):
+        if isinstance(source, dict):
+            cells.append({**source, "id": f"c{number}"})
+        else:
+            cells.append(cell("code", number, source))
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     notebook = {
         "cells": cells,

@@ -14,6 +14,7 @@ TRY_IT = "Try it"
 EVALUATED = re.compile(r"\{eval\}`([^`]+)`")
 BUILT_IN = {"len", "map", "max", "min", "sorted"}
 METHODS = {"capitalize", "item", "max", "min", "nunique", "sum", "tolist"}
+VOCABULARY = "from analysis.prose import *"
 CONDITIONS = {"holds", "when"}
 UNPACKED = (ast.GeneratorExp, ast.List, ast.ListComp)
 
@@ -160,7 +161,12 @@ def _called(tree):
 
 
 def words_overwritten(document):
-    """Yield the words of the vocabulary that a cell gives another meaning."""
+    """Yield the words of the vocabulary that a cell gives another meaning.
+
+    A notebook that does not import the vocabulary may use its words.
+    """
+    if not any(VOCABULARY in cell.text for cell in document.code):
+        return
     for cell in document.of("code"):
         for name in dict.fromkeys(names_set(cell.tree)):
             if name in document.words:

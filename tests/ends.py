@@ -30,7 +30,7 @@ def called(notebook):
 
 @cache
 def cells_of(notebook):
-    """Return a notebook's cells: their kind, whether they are that of the parameters, their source."""
+    """Return the kind of each cell, whether it is that of the parameters, and its source."""
     return [
         (
             cell["cell_type"],
@@ -92,7 +92,9 @@ def run_cells(notebook, given):
     """
     namespace = {"__name__": "__main__"}
     number = -1
-    shell = mock.patch.object(report, "get_ipython", lambda: SimpleNamespace(user_ns=namespace))
+    shell = mock.patch.object(
+        report, "get_ipython", return_value=SimpleNamespace(user_ns=namespace)
+    )
     for kind, tagged, source in cells_of(notebook):
         if kind == "markdown":
             if number >= 0:

@@ -310,7 +310,7 @@ def read_cell(folder, source):
 
 def test_each_line_of_the_cell_is_a_parameter(notebook):
     fields = parameters.parameter_model(notebook).model_fields
-    assert list(fields) == ["as_of", "verdict_file", "count", "share", "tier", "note", "strict"]
+    assert list(fields) == ["as_of", "count", "share", "tier", "note", "strict"]
     shown = {
         name: (field.default, field.title, field.description) for name, field in fields.items()
     }

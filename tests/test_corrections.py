@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from desk import AS_OF, BRIEF_PARAMETERS, Desk, describe, sources_kept
+from desk import AS_OF, BRIEF_PARAMETERS, NO_VERDICTS, Desk, describe, sources_kept
 from reading import read_json
 from test_brief import V2
 from test_committed import EXPERIMENT
@@ -105,7 +105,7 @@ def test_a_draft_tells_corrections_and_does_not_count(desk):
     desk.write("01_first", "raise ValueError('no')")
     assert work(desk) == Exit.FAILED
     assert read_json(desk.draft / "manifest.json")["corrected"] == [SAID]
-    desk.write("01_first", "import pathlib; pathlib.Path(verdict_file).write_text('[]')")
+    desk.write("01_first", NO_VERDICTS)
     assert work(desk) == Exit.OK
     assert (told(desk), desk.manifest()["corrections"]) == ([SAID], {"a": 1})
 
@@ -132,7 +132,7 @@ def test_a_correction_is_no_cause_of_a_change(desk):
     write(desk, FIRST)
     desk.write(
         "02_second",
-        "import pathlib; pathlib.Path(verdict_file).write_text('[]')",
+        NO_VERDICTS,
         parameters=EXPERIMENT,
     )
     assert work(desk) == Exit.OK

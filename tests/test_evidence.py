@@ -377,15 +377,38 @@ def test_a_placebo_that_is_not_there_shows_nothing():
 
 def test_the_ledger_of_an_event_holds_its_claims_alone():
     assert claims.readings(["C07", "C01"])["claim_id"].tolist() == ["C01"] * 2 + ["C07"] * 2
-    assert [one.claim for one in claims.untestable("01_claims_and_context", ["C02", "C01"])] == [
-        "C02"
-    ]
+    assert [one.claim for one in claims.untestable("04_claims", ["C02", "C01"])] == ["C02"]
 
 
 def test_the_record_of_the_brands_is_counted_and_says_nothing_of_revenue(verdicts):
     found = verdicts["C08 record"]
     assert answers.finding(found) == "3 of 3 brands named ●"
     assert (found.low, found.high) == (None, None)
+
+
+def test_a_scorecard_has_each_verdict_once_under_who_spoke(verdicts):
+    found = claims.scored([*verdicts.values()]).set_index("name")
+    assert {*found.index} == {*verdicts}
+    assert found["speaker"].unique().tolist() == [*claims.SPEAKERS.values()]
+    assert all(found["word"] == pd.Series({name: one.word for name, one in verdicts.items()}))
+    assert found.loc["C03", "why"] == found.loc["C06", "why"] == "Only the speaker’s figure."
+    assert found.loc["C06", "quoted"].startswith("“This crackdown")
+    assert "[" not in found.loc["C16", "quoted"]
+    assert found.loc["C02", "quoted"] == ""  # in our words
+    assert found.loc["C08 record", "reads"] == "Aukey, Mpow and Youkeshu were hit."
+    assert found.loc["C08 record", "omits"] == "whether they were among the biggest"
+
+
+def test_a_scorecard_says_once_who_spoke_and_what_two_readings_share(verdicts):
+    said = claims.scored([verdicts[name] for name in ("C01 V1", "C01 V2", "C06", "C07 sell")])
+    card = answers.scorecard(said)
+    assert card["who"].tolist()[:2] == ["Amazon, 17 September 2021", ""]
+    quoted = said["quoted"].iloc[0]
+    assert card["said"].iloc[0] == f"{quoted} We read: {said['reads'].iloc[0]}"
+    assert card["said"].iloc[1] == said["reads"].iloc[1]
+    assert card["said"].iloc[2] == f"{said['quoted'].iloc[2]} Left out: “merchants”."
+    assert all(card["change"].str.count(r"\.$") == 1)
+    assert answers.said_in(said)["claim_id"].tolist() == ["C01", "C06", "C07"]
 
 
 def test_what_only_its_author_states_is_not_shown_whoever_speaks(verdicts):

@@ -17,6 +17,7 @@ from reading import project_text
 
 from analysis import data, provenance
 from analysis.event import read_event
+from analysis.evidence import claims
 from analysis.evidence.verdicts import NOT_SHOWN, Verdict
 from analysis.exhibits import answers, blocks, brief, charts, curves, style
 from analysis.exhibits.report import colophon as make_colophon
@@ -75,7 +76,7 @@ def test_hostile_text_is_text_in_cells_headers_panels_and_alternative_text():
     pieces = [
         table,
         answers.answer(HOSTILE, verdict=evil),
-        answers.verdict_table([evil], "T."),
+        blocks.table(answers.scorecard(claims.scored([evil])), "T."),
         brief.answers([evil], EVENT, "growth_not_lower"),
         brief.below([verdict(tier="panel", **harm)], EVENT),
         brief.head([evil], EVENT, failed=HOSTILE, panel=HOSTILE),

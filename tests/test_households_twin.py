@@ -157,6 +157,17 @@ def test_the_list_by_market_has_the_coverage_of_the_kept_one():
     assert found[twin.LABELS["E2a"], "small closures"] == pytest.approx(wanted)
 
 
+def test_one_market_is_shown_in_per_cent_and_points():
+    numbers = {"truth": 0.0, "estimate": np.log(1.5), "low": np.log(0.5), "high": np.log(2.0)}
+    rows = pd.DataFrame([{"id": name, **numbers} for name in ("E2a_bounded", "V3")])
+    effect, share = twin.in_units(rows).to_dict("records")
+    assert (effect["term"], effect["unit"]) == ("effect, with room", "per cent")
+    wanted = [0.0, 50.0, -50.0, 100.0]
+    assert [effect[name] for name in numbers] == pytest.approx(wanted)
+    assert share["unit"] == "percentage points"
+    assert [share[name] for name in numbers] == [*numbers.values()]
+
+
 def test_titles_that_are_lost_at_another_rate_change_what_is_seen_and_not_what_is_true():
     market = truth(**SMALL)
     usual, other = (
@@ -167,7 +178,8 @@ def test_titles_that_are_lost_at_another_rate_change_what_is_seen_and_not_what_i
 
 
 def test_notebooks_that_import_the_simulated_market_say_so_in_their_metadata():
-    texts = {path.name: path.read_text(encoding="utf-8") for path in NOTEBOOKS.rglob("*.ipynb")}
+    reports = [*NOTEBOOKS.glob("*.ipynb"), *NOTEBOOKS.glob("[mp]*/*.ipynb")]
+    texts = {path.name: path.read_text(encoding="utf-8") for path in reports}
     simulates = {
         name
         for name, text in texts.items()

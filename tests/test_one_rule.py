@@ -146,12 +146,12 @@ def test_both_words_are_defined_once_and_printed_the_same_everywhere():
     glossary = project_text("docs/glossary.md")
     page = project_text("runner/templates/index.html.j2")
     legend = re.search(r'<dl class="legend">.*?</dl>', page, re.DOTALL).group()
-    method = project_text("notebooks/01_claims_and_context.ipynb")
+    method = project_text("notebooks/04_claims.ipynb")
     for name, meaning in MEANING.items():
         assert meaning in legend
         if name in (NOT_SHOWN, NOT_TESTABLE):
             assert f"- **{name}**: {meaning}" in glossary
-            assert f"*{name}*: {meaning}" in method
+            assert f"*{name}*: {{eval}}`meaning['{name}']`" in method
     assert legend.count("<dd>") == len(MEANING)
 
 

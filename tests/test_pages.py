@@ -101,11 +101,14 @@ REAL = {
         "So it is.", title="T", row=ROW, **AFTER, found="Both fell", caveat="Not why."
     ),
     "answer aside": lambda: answers.answer("So it is.", verdict=ASIDE),
-    "verdicts": lambda: answers.verdict_table(FOUND, "Verdicts."),
-    "ledger": lambda: answers.ledger(
-        claims.readings(["C01", "C03"]),
-        [verdict(claim="C03", reading="", word=SUPPORTED)],
-        "Claims.",
+    "findings": lambda: blocks.table(
+        pd.DataFrame({"Found": [answers.finding(one) for one in FOUND]}), "Findings."
+    ),
+    "scorecard": lambda: blocks.table(
+        answers.scorecard(
+            claims.scored([V2, verdict(reading="V1"), verdict(claim="C03", reading="")])
+        ),
+        "Who said what.",
     ),
     "estimates": lambda: blocks.estimates(ROWS, "Effects."),
     "estimates graded": lambda: blocks.estimates(
@@ -149,7 +152,6 @@ SIMULATED = {
     "simulated answer without a claim": lambda: answers.answer(
         "They gained.", title="Effect", row=ROW, **AFTER
     ),
-    "simulated verdicts": lambda: answers.verdict_table([MARKET], "T."),
     "simulated threats": lambda: (
         blocks.threats_note(claims.threat_register()) + blocks.threats_note(FLOOD)
     ),

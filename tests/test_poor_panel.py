@@ -33,7 +33,7 @@ def reported(panel, folder, names):
     out = folder / "out" / "draft"
     told = {name: pdf_text(out / f"{name}.pdf") for name in names}
     rows = read_json(out / "verdicts.json")
-    found = {f"{row['claim']} {row['reading']}": row for row in rows}
+    found = {f"{row['claim']} {row['reading']}".strip(): row for row in rows}
     return told, found
 
 

@@ -42,17 +42,15 @@ ATOM = "{http://www.w3.org/2005/Atom}"
 """Modules that every run needs, loaded once before its process begins."""
 
 JUDGE = """\
-import json, pathlib
 import pandas as pd
-from analysis.exhibits.payload import MIME, of_estimates, of_facts
+from analysis.exhibits.payload import MIME, of_estimates, of_facts, of_verdicts
 level = {edition} * int(pd.read_csv("{path}")["value"].sum()) + count
 row = {{"id": "E1", "label": "level", "estimate": level, "std_error": 1.0, "unit": "dollars"}}
 levels = of_estimates("estimates", "The level.", pd.DataFrame([row]))
-parts = [levels, of_facts([("file", "{file}")])]
-display({{MIME: [part.as_json() for part in parts], "text/plain": f"Level: {{level}}."}})
 word = "Supported" if level % 2 else "Not shown"
 verdict = {{"claim": "C01", "word": word, "provenance": "real", "as_of": as_of}}
-pathlib.Path(verdict_file).write_text(json.dumps([verdict]))
+parts = [levels, of_facts([("file", "{file}")]), of_verdicts([verdict])]
+display({{MIME: [part.as_json() for part in parts], "text/plain": f"Level: {{level}}."}})
 """
 BRIEF = (
     'import pathlib\nprint("failed:", failed, len([*pathlib.Path(verdict_folder).glob("*.json")]))'

@@ -18,6 +18,7 @@ from desk import (
     AS_OF,
     BRIEF_PARAMETERS,
     LATER,
+    NO_VERDICTS,
     PARAMETERS,
     READ_VERDICTS,
     VINTAGE,
@@ -409,7 +410,6 @@ def test_what_changes_while_a_run_is_at_work_ends_in_a_draft(quick, capsys, chan
 REAL = "Real figures"
 BOTH = "Real figures and estimates from them"
 NONE = "Figures as marked: ● real, ◐ estimate, ○ simulated"
-NO_VERDICTS = WRITE_VERDICTS.replace("[verdict]", "[]")
 
 
 @pytest.mark.parametrize(

@@ -70,22 +70,56 @@ def test_no_part_of_youkeshu_s_revenue_exceeds_the_whole():
     assert money[["value", "bound"]].T.to_dict("list") == wanted
 
 
+STACKS = shift.stacks().set_index(["firm", "period"])
+PLACES = ["on_amazon", "either", "elsewhere"]
+
+
 @pytest.mark.parametrize(
     ("firm", "whole"),
     [("Sunvalley", "revenue_subsidiary_zebao"), ("Youkeshu", "revenue_subsidiary_youkeshu")],
 )
-def test_what_rounding_leaves_adds_up_to_the_revenue_of_the_year(firm, whole):
-    total = (
-        data.load("listed_sellers").query("measure == @whole and period == '2020'")["value"].item()
+def test_what_rounding_leaves_open_is_a_hundred_million_of_the_revenue_of_the_year(firm, whole):
+    rows = data.load("listed_sellers").query("measure == @whole and period == '2020'")
+    first = STACKS.loc[firm, "2020"]
+    assert first[PLACES].sum() == pytest.approx(rows["value"].item() / 1000)
+    assert first["either"] == pytest.approx(0.1)
+    assert first["part_high"] - first["part_low"] == pytest.approx(
+        100 * first["either"] / first[PLACES].sum()
     )
-    mine = MIX.join(shift.rounding()).query("firm == @firm and period == '2020' and low == low")
-    elsewhere = mine[mine["platform"].isin(shift.OTHERS)].iloc[0]
-    part = mine[mine["measure"] == shift.SHARE].iloc[0]
-    assert elsewhere["high"] - elsewhere["low"] == 100
-    assert 100 - 100 * elsewhere["high"] / total == pytest.approx(
-        part["low"], abs=0.02
-    )  # shares have two decimals
-    assert 100 - 100 * elsewhere["low"] / total == pytest.approx(part["high"], abs=0.02)
+
+
+def test_a_limit_leaves_all_of_a_year_open_and_a_figure_nothing():
+    assert STACKS.loc["Youkeshu", "2021"][PLACES].tolist() == [0.0, 1.575, 0.0]
+    assert STACKS.loc["Youkeshu", "2021"][["part_low", "part_high"]].tolist() == [0.0, 100.0]
+    assert (STACKS.loc[["Aukey", "Sailvan"], "either"] == 0).all()
+    assert STACKS.loc["Aukey", "2023"]["part_low"] == pytest.approx(53.8, abs=0.01)
+
+
+@pytest.mark.parametrize("firm", STACKS.index.unique("firm"))
+def test_the_ends_of_a_change_elsewhere_follow_from_what_is_open_in_both_years(firm):
+    then = STACKS.loc[firm].iloc[0]
+    now = STACKS.loc[firm].iloc[-1]
+    change = shift.elsewhere().loc[firm] / 1000
+    low = now["elsewhere"] - then["elsewhere"] - then["either"]
+    high = now["elsewhere"] + now["either"] - then["elsewhere"]
+    assert [low, high] == pytest.approx(change[["low", "high"]].tolist(), abs=1e-3)
+
+
+def test_closed_sellers_come_first_and_each_has_two_years():
+    assert [*STACKS.index.unique("firm")] == ["Aukey", "Sunvalley", "Youkeshu", "Sailvan"]
+    assert (STACKS.groupby("firm").size() == 2).all()
+
+
+def test_no_closed_seller_publishes_its_sales_on_a_platform_that_it_names():
+    named = shift.platforms().set_index("firm")
+    hit = named[named["closed"] == "yes"]
+    assert hit["places"].to_dict() == {
+        "Aukey": "Walmart, Wayfair",
+        "Youkeshu": "AliExpress, Wish, eBay",
+    }
+    assert hit["published"].isna().all()
+    assert named.loc["Sailvan", ["places", "published"]].tolist() == ["eBay", 0.94]
+    assert "Santai" not in named.index  # its figure includes Amazon
 
 
 def test_the_press_figure_in_yuan_and_that_in_dollars_are_one():

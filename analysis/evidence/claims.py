@@ -466,7 +466,7 @@ def scored(judged: Sequence[Verdict]) -> pd.DataFrame:
     rows["reads"] = rows["statement"].str.partition(" Not judged: ")[0]
     rows["change"] = rows["panel_change"].fillna(rows["change"])
     order = {speaker: place for place, speaker in enumerate(SPEAKERS.values())}
-    rows["speaker"] = rows["party"].map(SPEAKERS)
+    rows["speaker"] = rows["party"].map(SPEAKERS).fillna(rows["party"])
     rows["place"] = rows["speaker"].map(order)
     rows = rows.reset_index().sort_values(["place", "date", "name"], ignore_index=True)
     return rows.drop(columns=["claim", "statement", "panel_change", "place"])

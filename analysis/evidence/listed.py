@@ -187,9 +187,8 @@ def revenue_sources(chosen: pd.DataFrame | None = None) -> pd.DataFrame:
 
 def _rows(chosen: pd.DataFrame | None) -> list[dict[Any, Any]]:
     """Return the chosen sellers as rows, by default all."""
-    if chosen is None:
-        return sellers().to_dict("records")
-    return chosen.to_dict("records")
+    rows: list[dict[Any, Any]] = (sellers() if chosen is None else chosen).to_dict("records")
+    return rows
 
 
 def indexed(

@@ -27,7 +27,7 @@ from analysis.evidence.verdicts import (
     Verdict,
     Word,
 )
-from analysis.exhibits.blocks import Block, Label, box, note, table
+from analysis.exhibits.blocks import Block, Label, box
 from analysis.exhibits.payload import Part, of_estimates
 from analysis.exhibits.style import LOOK, kind_of_numbers
 from analysis.numbers import MARKS, day, quantity, sentence_of, span, unmarked
@@ -367,33 +367,6 @@ def by_whom(verdict: Verdict) -> str:
     return f" ({verdict.party}{read})"
 
 
-def verdict_table(verdicts: Sequence[Verdict], caption: str) -> Block:
-    """Return the table of verdicts, or a note if no claim is judged.
-
-    The columns are claim, verdict, finding, grade (if there is one) and reason. The sources are
-    those of the claims judged.
-    """
-    if not verdicts:
-        return note("The event names no claim that is to be judged here.")
-    if verdicts[0].simulated:
-        heading = verdicts[0].apart.rstrip(":")
-    else:
-        heading = "Verdict"
-    columns = {
-        "What was said": [f"{v.statement}{by_whom(v)}" for v in verdicts],
-        heading: [label(v.word, simulated=v.simulated) for v in verdicts],
-        "Found": [finding(v) for v in verdicts],
-        **({"Grade": [v.grade or "–" for v in verdicts]} if any(v.grade for v in verdicts) else {}),
-        "Why": [
-            f"{v.why}{f' Confidence: {v.confidence}.' if v.confidence else ''}" for v in verdicts
-        ],
-    }
-    said = table(
-        pd.DataFrame(columns, dtype=object), caption, source=_said({one.claim for one in verdicts})
-    )
-    return replace(said, parts=of_judged(verdicts))
-
-
 def scorecard(said: pd.DataFrame) -> pd.DataFrame:
     """Return the text of the table of who said what, and whether it holds.
 
@@ -423,13 +396,9 @@ def scorecard(said: pd.DataFrame) -> pd.DataFrame:
 
 
 def said_in(said: pd.DataFrame) -> pd.DataFrame:
-    """Return the claims of a scorecard, with their sources.
+    """Return the rows of the claims of a scorecard, with their sources.
 
     `said` is from :func:`analysis.evidence.claims.scored`.
     """
-    return _said({name.partition(" ")[0] for name in said["name"]})
-
-
-def _said(claims: set[str]) -> pd.DataFrame:
-    """Return the rows on the given claims, with their sources."""
-    return data.load("claims").query("claim_id in @claims")
+    register = data.load("claims")
+    return register[register["claim_id"].isin(said["name"].str.partition(" ")[0])]

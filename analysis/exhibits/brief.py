@@ -311,7 +311,7 @@ def _revenue() -> Figure:
     return revenue_figure(on_trial.given("01_who_was_hit").long_after, small=True)
 
 
-def _dollars() -> Figure:
+def _dollars() -> Figure | Estimate:
     """Draw what is published of closed accounts' sales over what a fall needs, as in report 02."""
     asked = on_trial.given("02_growth")
     floor, loss = totals.closed_sales(asked.yuan_per_dollar)
@@ -329,14 +329,13 @@ def _dollars() -> Figure:
     base = float(totals.third_party_sales().values["2020"])
     needed = threshold.by_published_share(base, asked.delta_pp, days=days)
     of_year = needed.query("until == until.max()")["needed"]
-    drawing: Figure = money_line(
+    return money_line(
         rows,
         band=(of_year.min(), of_year.max()),
         needed=f"needed for a fall of {points(asked.delta_pp)}",
         xlabel="sales of the closed accounts, billion dollars a year (log)",
         size=(BESIDE, 1.35),
     )
-    return drawing
 
 
 def _places() -> Figure | Estimate:

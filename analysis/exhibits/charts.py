@@ -504,8 +504,8 @@ def _looks_of_parts(parts: Iterable[str], unsure: str) -> dict[str, Style]:
 def heat_by_limit(rows: pd.DataFrame, *, x: str, least: float, xlabel: str = "") -> Figure:
     """Draw a map with one row per term, and each number in its cell, dark from a limit on.
 
-    Numbers of at least `least` are dark, others pale; missing ones leave a cell empty. Terms and columns
-    keep the order in which they first come.
+    Numbers of at least `least` are dark, others pale; missing ones leave a cell empty. Terms and
+    columns keep the order in which they first come.
 
     Parameters
     ----------
@@ -525,7 +525,11 @@ def heat_by_limit(rows: pd.DataFrame, *, x: str, least: float, xlabel: str = "")
     heads = ["\n".join(fill(line, across) for line in str(head).split("\n")) for head in wide]
     lines = sum(term.count("\n") + 1 for term in terms)
     above = max(head.count("\n") + 1 for head in heads)
-    drawing, axes = plt.subplots(figsize=(WIDTH, 0.3 + 0.13 * above + 0.2 * lines))
+    if lines > 12:
+        room = 0.16 * lines  # inches
+    else:
+        room = 0.2 * lines
+    drawing, axes = plt.subplots(figsize=(WIDTH, 0.3 + 0.13 * above + room))
     shades = wide.ge(least).mask(wide.isna()).astype(float)
     sns.heatmap(
         shades,
