@@ -264,6 +264,7 @@ def test_without_a_figure_the_caption_below_is_left_out():
     places = brief.picture(EVENT, "places")
     assert caption(brief.answers([V2], EVENT, "growth_not_lower", beside=places))
     assert not caption(brief.answers([V2], EVENT, "growth_not_lower"))
+    assert not caption(brief.answers([], EVENT, "growth_not_lower"))
 
 
 def test_the_line_of_dollars_has_the_published_sums_over_what_a_fall_takes():

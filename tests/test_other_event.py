@@ -55,6 +55,7 @@ threats:
 """
 NAMES = "Amazon|eBay|AliExpress|Alibaba|Walmart|Chinese|China|Shenzhen"
 REAL = rf"{NAMES}|\b(CN|AMZ|EBY|ALI|WMT|202[01])\b"
+PANELS = ("panel_01_closed_firms", "panel_02_spillovers", "panel_03_growth", "panel_04_shift")
 SECRET = "planted-secret-5f1c9ab2e7d04c63"
 USER = "planted-user-90b3d1"
 FOLDER = "planted-folder-c4e8a7"
@@ -128,19 +129,14 @@ def reports(other):
 def test_every_notebook_that_takes_a_panel_takes_this_one_and_no_public_figures_are_called_its_own(
     reports,
 ):
-    made = {path.name[:2] for path in reports.glob("simulated/*.pdf")}
-    assert made == {"00", "03", "04", "05", "06"}
+    made = {path.stem for path in reports.glob("simulated/*.pdf")}
+    assert made == {"00_brief", *PANELS}
 
 
 def test_the_reports_speak_of_the_other_platforms_and_origin_and_name_the_event(reports):
-    for number, word in (
-        ("03", "Bazaar"),
-        ("04", "Northern"),
-        ("05", "Northern"),
-        ("06", "Hall"),
-        ("00", "stalls"),
-    ):
-        told = pdf_text(next(reports.glob(f"simulated/{number}_*.pdf")))
+    words = ("Bazaar", "Northern", "Northern", "Hall", "stalls")
+    for name, word in zip((*PANELS, "00_brief"), words, strict=True):
+        told = pdf_text(reports / f"simulated/{name}.pdf")
         assert word in told
         assert TITLE in told
 
@@ -165,8 +161,8 @@ def test_claims_and_threats_are_those_of_the_event(reports):
     assert "No claim could be judged" in brief
     assert "In the simulated market (stalls.parquet)" in brief
     assert "Guild" not in brief  # what is simulated says nothing of anybody
-    for number in ("03", "04", "05", "06"):
-        told = pdf_text(next(reports.glob(f"simulated/{number}_*.pdf")))
+    for name in PANELS:
+        told = pdf_text(reports / f"simulated/{name}.pdf")
         assert "The great flood" in told
         assert re.findall(r"\bT\d\d\b|threats\.csv|claims\.csv|report 01", told) == []
 
@@ -176,7 +172,7 @@ def test_no_two_rows_of_one_table_have_the_id_of_the_effect_on_growth_and_a_set_
 ):
     found = (
         load_estimates(reports)
-        .query("table == 1 and report == 'simulated/05_growth_panel'")
+        .query("table == 1 and report == 'simulated/panel_03_growth'")
         .set_index("estimand")
     )
     assert (found.index == "E3g").sum() == 1
@@ -185,7 +181,7 @@ def test_no_two_rows_of_one_table_have_the_id_of_the_effect_on_growth_and_a_set_
 
 
 def test_no_report_on_public_figures_is_printed_under_the_other_event(other):
-    name = "06_shift_public"  # the others ask the same, as test_notebooks.py sees
+    name = "03_shift"  # the others ask the same, as test_notebooks.py sees
     done = run(other, name, "-p", "event=bazaar", "--out", "public")
     assert done.returncode == Exit.REFUSED
     assert (

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from html import escape
 from itertools import chain
 from math import inf
@@ -142,7 +143,8 @@ def answers(
     """
     told = [*answered(verdicts, event, readings)]
     if not told:
-        return say("No report of this run judges a claim on this.")
+        none = say("No report of this run judges a claim on this.")
+        return replace(none, html=f"{none.html}{WITHOUT_FIGURE}")
     page = _page(told[0][0])
     said = " ".join(dict.fromkeys(text for _, text in told if text))
     html = "".join(f"<p>{_word(verdict)} {escape(text)}</p>" for verdict, text in told)
