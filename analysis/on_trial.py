@@ -257,7 +257,7 @@ def of_households() -> Verdict:
 
     This is the change of the Chinese share, in per cent of itself.
     """
-    asked = given("09_households")
+    asked = given("05_households")
     tables = households.Households.load()
     spec = households.Specification(definition=asked.definition, against=asked.against)
     lost = totals.closed_sales(asked.yuan_per_dollar)[1] / float(
@@ -282,7 +282,7 @@ def of_households() -> Verdict:
 
 
 def narrow_range() -> tuple[float, float]:
-    """Return a range of the effect on growth that lies inside the one of report 05.
+    """Return a range of the effect on growth that lies inside the one of report 02.
 
     It is in percentage points.
 
@@ -290,7 +290,7 @@ def narrow_range() -> tuple[float, float]:
     gives no word, the wider one gives none either: see
     :func:`analysis.evidence.verdicts.not_lower`.
     """
-    asked = given("05_growth_public")
+    asked = given("02_growth")
     known = totals.Totals(
         float(totals.third_party_sales().values["2020"]),
         share=(asked.share_low, asked.share_high),
@@ -321,12 +321,12 @@ def on_record(effect: tuple[float, float] | None = None) -> dict[str, Verdict]:
     Raises
     ------
     DesignError
-        If the default range gives a word, so that it takes the range of report 05 to know whether
+        If the default range gives a word, so that it takes the range of report 02 to know whether
         that has one too.
     """
     event = read_event(ON_RECORD)
-    growth = given("05_growth_public")
-    shares = given("02_market_reaction")
+    growth = given("02_growth")
+    shares = given("01_who_was_hit")
     prices = listed.share_prices(
         shares.estimation_first, shares.estimation_last, level=shares.conf
     ).rows
@@ -336,7 +336,7 @@ def on_record(effect: tuple[float, float] | None = None) -> dict[str, Verdict]:
     if effect is None and not_lower.word in DECIDED:
         raise DesignError(
             f"Cannot judge {not_lower.name} by a part of its range, {within}; pass the range of"
-            " report 05"
+            " report 02"
         )
     found = [
         growth_positive(event),
@@ -350,7 +350,7 @@ def on_record(effect: tuple[float, float] | None = None) -> dict[str, Verdict]:
         brands_hit(),
         money_frozen(),
         *of_others(within, growth.delta_pp),
-        *claims.untestable("01_claims_and_context", event.claims),
+        *claims.untestable("04_claims", event.claims),
     ]
     return {one.name: one for one in found}
 

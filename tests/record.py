@@ -26,7 +26,7 @@ def given(notebook):
 
 
 def known(asked):
-    """Return what the effect on growth depends on, by the parameters of report 05."""
+    """Return what the effect on growth depends on, by the parameters of report 02."""
     return totals.Totals(
         float(totals.third_party_sales().values["2020"]),
         share=(asked.share_low, asked.share_high),
@@ -42,7 +42,7 @@ def rivals():
     """Return the least that purchases say of the part of growth through rivals that were not
     closed.
     """
-    asked = given("09_households")
+    asked = given("05_households")
     tables = households.Households.load()
     left = recentring.recentred(tables, draws=asked.draws, seed=asked.seed)
     return recentring.recentred_growth(tables, left).bounds("effect on growth")[0]
@@ -50,7 +50,7 @@ def rivals():
 
 def ladder():
     """Return the bounds on the growth effect at the published totals."""
-    asked = given("05_growth_public")
+    asked = given("02_growth")
     return totals.bounds_by_assumption(
         known(asked), share=asked.share, spared=rivals(), since=day(asked.closed_from)
     )
@@ -87,7 +87,7 @@ def growth(found):
     """Say what is known of Chinese sellers' growth on Amazon."""
     stayed = found["C01 V1"]
     lower = found["C01 V2"]
-    asked = given("05_growth_public")
+    asked = given("02_growth")
     assert (stayed.word, lower.word) == (NOT_SHOWN, NOT_SHOWN)
     assert stayed.low is None  # nobody's figure of the growth counts
     known_of = known(asked)
@@ -137,7 +137,7 @@ def growth(found):
 def closed_sellers(found):
     """Say what is known of the closed sellers that are listed."""
     record = found["C08 record"]
-    asked = given("03_listed_sellers")
+    asked = given("01_who_was_hit")
     before = listed.base_year()
     changes = listed.revenue_change(before, asked.after, level=asked.conf).details["changes"]
     fell = {
@@ -212,7 +212,7 @@ def counts(found):
 def bought(found):
     """Say what purchases of American households show."""
     share_ = found["C16 by households"]
-    asked = given("09_households")
+    asked = given("05_households")
     tables = households.Households.load()
     assert (share_.tier, share_.word) == ("households", NOT_SHOWN)
     spec = households.Specification(definition=asked.definition)

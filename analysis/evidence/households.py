@@ -87,8 +87,8 @@ class Specification:
     Attributes
     ----------
     definition : {"by name", "by rule", "either"}
-        Definition of a Chinese brand: on a list, by the rule, or one of the two. Report 09 measures
-        by name. Report 05 and the audit of the method take either.
+        Definition of a Chinese brand: on a list, by the rule, or one of the two. Report 05 measures
+        by name. Report 02 and the audit of the method take either.
     against : {"all others", "other electronics"}
         Comparison categories for the exposed ones.
     of : {"purchases", "units", "spend"}

@@ -543,10 +543,12 @@ def _grades(rows: pd.DataFrame) -> tuple[pd.Series | None, list[str]]:
     named = {*shown} - {"–"}
     if len(named) == 1:
         column = None
-        notes = [f"Grade of all that have an interval: {''.join(named)} (design audit, report 08)."]
+        notes = [
+            f"Grade of all that have an interval: {''.join(named)} (report methods_design_audit)."
+        ]
     else:
         column = shown
-        notes = ["Grades are those of the design audit (report 08)."]
+        notes = ["Grades are those of the design audit (report methods_design_audit)."]
     if ungraded.any():
         notes.append("Not graded: the design audit did not test it.")
     return column, notes
