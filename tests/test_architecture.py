@@ -43,7 +43,7 @@ def test_every_file_and_name_on_the_page_exists(path, name):
     ("path", "name"),
     [
         ("analysis/data.py", "lode"),
-        ("notebooks/00_executive_brief.ipynb", "pd"),
+        ("notebooks/00_brief.ipynb", "pd"),
         ("data/readings.csv", "knd"),
     ],
 )
