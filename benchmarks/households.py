@@ -2,7 +2,7 @@
 
 The twins are drawn from simulated markets.
 
-``make audit`` runs this script, too. It writes data/households/audit.csv, from which report 09
+``make audit`` runs this script, too. It writes data/households/audit.csv, from which report 05
 reads its grades, and says which rows moved. ``--check`` draws one preset again, compares, writes
 nothing, and ends with 1 if a row moved.
 """

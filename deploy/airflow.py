@@ -13,7 +13,7 @@ from airflow.providers.papermill.operators.papermill import PapermillOperator
 from airflow.providers.standard.operators.bash import BashOperator
 
 ROOT = Path("/opt/market-impact-notebooks")  # a clone in which `make .venv/.ready` was run
-SHOWN = {"05_growth_panel": {"seed": 2}, "09_households": {"of": "buyers"}}  # notebook: parameters
+SHOWN = {"panel/03_growth": {"seed": 2}, "05_households": {"of": "buyers"}}  # notebook: parameters
 SHOWN_IN = "/opt/market-impact-shown"  # a folder for them
 KERNEL = "market-impact"  # .venv/bin/python -m ipykernel install --user --name market-impact
 
@@ -25,14 +25,11 @@ with DAG("market_impact", schedule="@daily", start_date=datetime(2026, 1, 1), ca
         skip_on_exit_code=4,  # another run is at work
     )
     for name, parameters in SHOWN.items():
+        task = name.replace("/", "_")
         release >> PapermillOperator(
-            task_id=name,
+            task_id=task,
             input_nb=str(ROOT / "notebooks" / f"{name}.ipynb"),
-            output_nb=f"{SHOWN_IN}/{name}-{{{{ ds }}}}.ipynb",
-            parameters={
-                **parameters,
-                "as_of": "{{ ds }}",
-                "verdict_file": f"{SHOWN_IN}/{name}-{{{{ ds }}}}.json",
-            },
+            output_nb=f"{SHOWN_IN}/{task}-{{{{ ds }}}}.ipynb",
+            parameters={**parameters, "as_of": "{{ ds }}"},
             kernel_name=KERNEL,
         )

@@ -26,7 +26,7 @@ MARGINS = {
     "E3g_seen": 2.0,
     "E3g_common": 2.0,
     "E3s_seen": 1.0,
-}  # points that matter, as in report 05
+}  # points that matter, as in report 02
 EXAGGERATES = 2.0  # Type M error at or above which a significant estimate misleads
 RIGHT_ERRORS = (0.8, 1.5)  # mean standard error over the standard deviation
 FEWEST = 20  # markets; with fewer, one miss moves coverage by more than the rule's steps
@@ -44,7 +44,7 @@ SIZES: dict[str, str] = panels()["size"].dropna().to_dict()
 TRENDING = ("pretrend", "stress")
 """Presets in which closures hit categories whose demand was falling anyway."""
 QUESTIONS = in_words("question")
-"""Questions that reports 03 to 06 ask of a panel, by estimand."""
+"""Questions that reports panel_01 to panel_04 ask of a panel, by estimand."""
 MOSTLY = 100 * POWER  # per cent of panels at or above which a question is mostly answered
 
 

@@ -25,7 +25,7 @@ def given(notebook):
 
 
 def known(asked):
-    """Return what the effect on growth depends on, by the parameters of report 05."""
+    """Return what the effect on growth depends on, by the parameters of report 02."""
     return totals.Totals(
         float(totals.third_party_sales().values["2020"]),
         share=(asked.share_low, asked.share_high),

@@ -65,10 +65,12 @@ def make(
     data=None,
     inputs=None,
     parameters=None,
+    reports=(REPORT, SIMULATED, BRIEF),
+    formerly=None,
     **known,
 ):
     """Write a release of three reports; `estimates` are rows by report, `data` and `more` texts by
-    file.
+    file, and `formerly` names in earlier releases by report.
     """
     folder = out / name
     as_of = name[:10]
@@ -88,7 +90,7 @@ def make(
     }
     of |= {"words": {}, "versions": {"python": "3.11.9"}} | (inputs or {})
     entries = {}
-    for report in (REPORT, SIMULATED, BRIEF):
+    for report in reports:
         rows = (estimates or {REPORT: [estimate()], SIMULATED: [estimate(market="m, seed 1")]}).get(
             report, []
         )
@@ -119,6 +121,8 @@ def make(
             market = ""
         finished = f"{as_of}T06:00:00+00:00"
         entries[report] = {**about, "market": market, "finished": finished, "made": made}
+        if formerly and report in formerly:
+            entries[report]["formerly"] = formerly[report]
     publish.write_json(folder / VERDICTS, [verdict(as_of=as_of)] if verdicts is None else verdicts)
     for file, text in known.get("more", {}).items():
         (folder / file).write_text(text)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from desk import cases
-from releases import DESCRIPTOR, FIGURES, REPORT, SIMULATED, estimate, make, verdict
+from releases import BRIEF, DESCRIPTOR, FIGURES, REPORT, SIMULATED, estimate, make, verdict
 
 from analysis.exhibits.payload import MIME
 from runner import ReportError, diff
@@ -76,6 +76,36 @@ def test_between_equal_releases_nothing_moved(tmp_path):
 def test_a_claim_is_told_to_have_another_word_only_if_it_is_judged_by_it(tmp_path, was, now, said):
     found = compared(tmp_path, {"verdicts": [was] if was else []}, verdicts=[now])
     assert [each.said for each in diff.turned(found)] == said
+
+
+def test_a_report_with_a_new_name_is_renamed_and_nothing_moved(tmp_path):
+    new = {"reports": ("02_growth", SIMULATED, BRIEF), "formerly": {"02_growth": [REPORT, "04_a"]}}
+    rows = {"02_growth": [estimate(table="3")], SIMULATED: [estimate(market="m, seed 1")]}
+    found = compared(tmp_path, verdicts=[verdict(report="02_growth")], estimates=rows, **new)
+    assert (found.words, found.numbers, found.reports, [*diff.turned(found)]) == ([], [], [], [])
+    assert found.compared == 2
+    assert lines(found, "Renamed") == ["05_growth is now 02_growth"]
+    assert diff.summary_line(found) == "Since the release of 2026-11-25: 1 report renamed."
+
+
+def test_a_report_that_follows_two_is_compared_with_both(tmp_path):
+    old = [verdict(report="03_listed"), verdict(claim="C02", report="02_market")]
+    new = [verdict(report="01_hit"), verdict("Supported", claim="C02", report="01_hit")]
+    rows = {"03_listed": [estimate()], "02_market": [estimate(label="Gone")]}
+    found = compared(
+        tmp_path,
+        {"reports": ("03_listed", "02_market", "04_a"), "verdicts": old, "estimates": rows},
+        reports=("01_hit", "05_b"),
+        formerly={"01_hit": ["03_listed", "02_market"]},
+        verdicts=new,
+        estimates={"01_hit": [estimate(label="New"), estimate(estimate="12")]},
+    )
+    assert [each.said for each in diff.turned(found)] == [
+        "C02 V1 in 01_hit: Not shown before, Supported now"
+    ]
+    assert [number.new for number in found.numbers] == ["+12.0 (+6.0 to +14.0)"]
+    assert lines(found, "Reports") == ["04_a is gone", "05_b is new"]
+    assert found.renamed == ["03_listed is now 01_hit", "02_market is now 01_hit"]
 
 
 def test_a_descriptor_is_no_data(tmp_path):

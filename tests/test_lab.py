@@ -20,6 +20,7 @@ from analysis import untrusted
 from analysis.provenance import ROOT
 from analysis.study import Study
 from runner import engine
+from runner.schedule import read_jobs
 
 TIDY = {"panel_path": "data/examples/tidy.csv", "panel_map": "data/examples/tidy.map.yml"}
 
@@ -29,11 +30,11 @@ EXAMPLE = ROOT / "notebooks" / "examples" / "own_panel.ipynb"
 
 
 def test_the_contents_name_each_notebook_and_what_it_asks():
-    notebooks = sorted((ROOT / "notebooks").glob("*.ipynb"))
-    for notebook in notebooks:
+    notebooks = {job.notebook_name: job.notebook for job in read_jobs(ROOT)}
+    for name, notebook in notebooks.items():
         title = read_json(notebook)["cells"][0]["source"][0]
-        question = re.fullmatch(r"# (?:\d\d – )?(.+\?)", title.strip())[1]
-        assert f"| [{notebook.stem}]({notebook.name}) | {question} |" in CONTENTS
+        question = re.fullmatch(r"# (?:.+ – )?(.+\?)", title.strip())[1]
+        assert f"| [{name.removesuffix('.ipynb')}]({name}) | {question} |" in CONTENTS
     linked = re.findall(r"\]\(([^)]+)\)", CONTENTS)
     assert all((ROOT / "notebooks" / link).is_file() for link in linked)
     assert len(linked) == len(notebooks) + 2

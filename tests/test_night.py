@@ -293,10 +293,8 @@ def test_a_dry_run_says_what_would_be_made_and_why_and_changes_nothing(desk, no_
     assert [*shown["reports"].values()] == [f"to make: {why}" for why in whys]
     (desk.root / "data" / "figures.csv").write_text("year,value\n2021,2\n")
     dry(MONDAY, "02", "--force")
-    assert (
-        "02_second                     to make: asked for; changed: data\n"
-        in capsys.readouterr().out
-    )
+    line = f"{'02_second':34}  to make: asked for; changed: data\n"
+    assert line in capsys.readouterr().out
     dry(MONDAY, "--out", str(desk.root / "none"))
     (desk.reports / MONDAY / "01_first.pdf").unlink()
     dry(TUESDAY, "--due")

@@ -9,7 +9,6 @@ import pytest
 import stamps
 from panels import called_real
 from reading import pages, pdf_text, read_json
-from test_english import REAL
 
 from analysis import data
 from analysis.event import read_event

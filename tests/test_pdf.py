@@ -12,6 +12,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from pypdf import PdfReader
 from pypdf.generic import ContentStream
 
+from analysis.exhibits.payload import MIME
 from runner.pdf import PdfError, render
 
 CASES = cases("pdf")
@@ -30,7 +31,8 @@ SVG = (
 
 def code(*html, tags=(), more=()):
     shown = [
-        new_output("display_data", data={"text/html": h, "text/plain": "<Exhibit>"}) for h in html
+        new_output("display_data", data={"text/html": h, "text/plain": "<Exhibit>", MIME: []})
+        for h in html
     ]
     return new_code_cell(
         "hidden_name = 1", execution_count=1, outputs=[*shown, *more], metadata={"tags": list(tags)}
@@ -228,14 +230,6 @@ def test_code_stderr_parameters_and_removed_cells_do_not_print(tmp_path):
     assert "Seen." in text
     for hidden in ("hidden_name", "noise", *tags, "<Exhibit>"):
         assert hidden not in text
-
-
-def test_printed_lines_wrap_and_lose_their_colours(tmp_path):
-    printed = new_output("stream", name="stdout", text="\x1b[31mred\x1b[0m " + "x" * 300)
-    reader = made(tmp_path, code(more=(printed,)))
-    assert "red xxx" in words(reader)
-    assert "[31m" not in words(reader)
-    assert_inside(reader)
 
 
 @pytest.mark.parametrize("cell", CASES["cells"])

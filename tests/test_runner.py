@@ -12,6 +12,7 @@ import time
 import zipfile
 from dataclasses import replace
 from pathlib import Path
+from textwrap import indent
 
 import pytest
 from desk import (
@@ -25,6 +26,7 @@ from desk import (
     WRITE_VERDICTS,
     contents,
     describe,
+    document_text,
     full_disk,
     published_once,
     sources_kept,
@@ -683,6 +685,7 @@ ONE_FAILED = [["01_first", "failed"], ["02_second", "unchanged"]]
     ("cell", "message", "limit"),
     [
         ("import os; os._exit(1)", "the kernel died twice", kernels.TIMEOUT),
+        (document_text("<<__import__('time').sleep(60)>>"), "not finished after 4.5 s", 4.5),
         ("import time; time.sleep(60)", "not finished after 4.5 s", 4.5),
         ("raise SystemExit", "a cell ended with SystemExit", kernels.TIMEOUT),
     ],
@@ -708,23 +711,29 @@ def test_after_a_notebook_without_verdicts_all_is_as_before(quick, capsys, cell,
 DIES_AT_WORK = (
     "import os\nif os.path.exists('once'):\n    os.remove('once')\n    os.kill(os.getpid(), 9)"
 )
+DIES_IN_TEXT = [
+    "def die():\n" + indent(DIES_AT_WORK, "    "),
+    document_text("One <<1>>, two <<die()>>, three."),
+]
 DIES_AS_IT_STARTS = "import os\nos.remove(__file__)\nos._exit(9)\n"
 
 
 @pytest.mark.parametrize(
-    ("file", "content", "said"),
+    ("file", "content", "cells", "said"),
     [
-        ("once", "", "the kernel died; trying"),
-        (
+        ("once", "", [DIES_AT_WORK], "the kernel died; trying"),
+        ("once", "", DIES_IN_TEXT, "the kernel died; trying"),
+        (  # before the real one
             "ipykernel_launcher.py",
             DIES_AS_IT_STARTS,
+            ["1"],
             "the kernel died on starting; trying",
-        ),  # before the real one
+        ),
     ],
 )
-def test_a_kernel_that_dies_is_tried_once_more(desk, capsys, file, content, said):
+def test_a_kernel_that_dies_is_tried_once_more(desk, capsys, file, content, cells, said):
     (desk.root / "notebooks" / file).write_text(content)
-    desk.write("01_first", DIES_AT_WORK, WRITE_VERDICTS)
+    desk.write("01_first", *cells, WRITE_VERDICTS)
     assert desk.run("01", as_of=LATER) == Exit.OK
     assert capsys.readouterr().err.count(f"01_first: {said} once more") == 1
     assert desk.published.name == LATER
@@ -816,13 +825,13 @@ def script(desk, *names):
     return f"{found}sys.exit(Desk(pathlib.Path({str(desk.root)!r}), {desk.kernels}).run(*{names}))"
 
 
-def sleeping_run(desk, tmp_path):
+def sleeping_run(desk, tmp_path, *cells):
     """Start a run in a process of its own; return it and its kernel's id once that is at work."""
     witness = tmp_path / "kernel"
     at_work = (
         f"import os, pathlib, time\npathlib.Path({str(witness)!r}).write_text(str(os.getpid()))"
     )
-    desk.write("01_first", f"{at_work}\ntime.sleep(120)", WRITE_VERDICTS)
+    desk.write("01_first", at_work, *(cells or ["time.sleep(120)"]), WRITE_VERDICTS)
     # a shell's & has it ignored
     heeded = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
     process = subprocess.Popen(
@@ -892,9 +901,10 @@ def test_a_signal_leaves_no_kernel_no_temporary_folder_and_no_lock(desk, tmp_pat
         pass
 
 
-def test_the_next_run_clears_up_after_a_killed_one(desk, tmp_path):
+@pytest.mark.parametrize("cells", [[], [document_text("It <<1>> <<time.sleep(120)>>.")]])
+def test_the_next_run_clears_up_after_a_killed_one(desk, tmp_path, cells):
     before = desk.bytes()
-    process, kernel = sleeping_run(desk, tmp_path)
+    process, kernel = sleeping_run(desk, tmp_path, *cells)
     sockets = sockets_of(kernel)
     process.kill()
     process.communicate()

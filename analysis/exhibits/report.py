@@ -222,11 +222,10 @@ def colophon(
     annex = link("annex", provenance.ANNEX)
     short = re.sub(r"^([0-9a-f]{12})[0-9a-f]+", r"\1", commit)  # keeps text after the hash
     lines = [f"As of {settings['as_of']}. Commit {short}. Parameters, files and versions: {annex}."]
-    addresses = cited.groupby("publisher")["source_url"].agg(list)
-    if len(addresses):
-        lines.append(
-            f"<strong>Sources.</strong> {'; '.join(map(_linked, addresses.index, addresses))}."
-        )
+    first = cited.drop_duplicates("publisher").sort_values("publisher")
+    if len(first):
+        names = "; ".join(map(link, first["publisher"], first["source_url"]))
+        lines.append(f"<strong>Sources</strong> (each document, with its date: {annex}). {names}.")
     html = "\n".join(f"<p>{line}</p>" for line in lines)
     closing = Block(html, "As of, commit and sources", (of_facts(facts),))
     return _age_warning(settings, cards) + closing
@@ -273,12 +272,3 @@ def _panel_fact(panel: Panel) -> tuple[str, ...]:
     if rules:
         about = f"as read: {'; '.join(rules)}"
     return ("panel", panel.provenance, panel.digest, "", about)
-
-
-def _linked(publisher: str, addresses: Sequence[str]) -> str:
-    """Format links to one publisher's documents.
-
-    Its name is linked to the first address, and numbers are linked to the others.
-    """
-    numbered = [link(str(number), address) for number, address in enumerate(addresses[1:], start=2)]
-    return ", ".join([link(publisher, addresses[0]), *numbered])
