@@ -375,7 +375,7 @@ def test_axe_finds_nothing(page, folder):
 
 
 def changes(text):
-    return Changes(AS_OF, AS_OF, [text], [], [], 0, 0, [], {text: [text]}, {text: [text]})
+    return Changes(AS_OF, AS_OF, [text], [], [], [], 0, 0, [], {text: [text]}, {text: [text]})
 
 
 def test_titles_claims_and_markets_are_text_whatever_they_hold(tmp_path):
