@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.exhibits.payload import MIME
 from runner import diff, pdf
 from runner.diff import Changes
 from runner.exports import facts
@@ -62,7 +63,8 @@ def typeset_annex(
         exhibits |= moved(changes)
     cells: list[dict[str, Any]] = [{"cell_type": "markdown", "metadata": {}, "source": OPENING}]
     for title, exhibit in exhibits.items():
-        shown = {"output_type": "display_data", "metadata": {}, "data": {"text/html": exhibit}}
+        of = {"text/html": exhibit, MIME: []}
+        shown = {"output_type": "display_data", "metadata": {}, "data": of}
         code: dict[str, Any] = {
             "cell_type": "code",
             "metadata": {},

@@ -170,7 +170,7 @@ SETTINGS = {
 
 def colophon(settings=SETTINGS, **changes):
     read = {"resources": READ, "sources": (), "panel": None} | changes
-    return make_colophon({"verdict_file": "../away/5.json", **settings}, **read)
+    return make_colophon({"verdict_folder": "../away", **settings}, **read)
 
 
 def recorded(*asked, **options):
