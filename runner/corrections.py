@@ -92,14 +92,13 @@ def counted(corrections: Sequence[Correction], before: Mapping[str, int]) -> dic
     }
 
 
-def gravest_line(told: Sequence[Correction]) -> str:
-    """Return the gravest correction and the number of the others.
+def line(told: Sequence[Correction]) -> str:
+    """Return the correction, or the number of corrections and where they stand.
 
     Return an empty string if there is none.
     """
     if not told:
         return ""
-    gravest, *others = told
-    if not others:
-        return gravest.sentence
-    return f"{gravest.sentence} {spelled(len(others)).capitalize()} more: index.html."
+    if len(told) == 1:
+        return told[0].sentence
+    return f"{spelled(len(told))} statements of earlier releases, listed in index.html."

@@ -92,7 +92,7 @@ def _with_news(run: Run, brief: Job, read: Verdicts) -> Job:
     since = ""
     if "since" in brief.parameters and run.changes:
         since = diff.summary_line(run.changes)
-    corrected = corrections.gravest_line(corrections.shown(run.corrections, run.told))
+    corrected = corrections.line(corrections.shown(run.corrections, run.told))
     return _with_known(brief, since=since, corrected=corrected)
 
 

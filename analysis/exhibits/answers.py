@@ -30,7 +30,7 @@ from analysis.evidence.verdicts import (
 from analysis.exhibits.blocks import Block, Label, box
 from analysis.exhibits.payload import Part, of_estimates
 from analysis.exhibits.style import LOOK, kind_of_numbers
-from analysis.numbers import MARKS, day, quantity, sentence_of, span, unmarked
+from analysis.numbers import MARKS, day, points, quantity, sentence_of, span, unmarked
 from analysis.simulated import condition
 
 if TYPE_CHECKING:
@@ -81,7 +81,8 @@ def answer_of(verdict: Verdict, event: Event) -> str:
 
     What a panel or a simulated market says is called so.
     """
-    said = event.sentence(verdict.name, verdict.word)
+    margin = "our margin" if verdict.margin is None else points(verdict.margin)
+    said = event.sentence(verdict.name, verdict.word).replace("{margin}", margin)
     if not said:
         said = f"{verdict.statement.partition('. ')[0].rstrip('.')}: {verdict.word.lower()}."
     lead = verdict.apart

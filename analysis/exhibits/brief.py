@@ -147,7 +147,7 @@ def answers(
         return replace(none, html=f"{none.html}{WITHOUT_FIGURE}")
     page = _page(told[0][0])
     said = " ".join(dict.fromkeys(text for _, text in told if text))
-    html = "".join(f"<p>{_word(verdict)} {escape(text)}</p>" for verdict, text in told)
+    html = "".join(f"<p>{escape(text)} {_judged(verdict)}</p>" for verdict, text in told)
     html = html.removesuffix("</p>") + f" {link(_report(page), page)}.</p>"
     if not beside.html:
         html += WITHOUT_FIGURE
@@ -160,12 +160,12 @@ def answers(
     return Block(html, said, (row, *beside.parts))
 
 
-def _word(verdict: Verdict) -> str:
-    """Format a verdict as a label with the confidence in it."""
+def _judged(verdict: Verdict) -> str:
+    """Format a verdict as a label after the statement that it judges, with the confidence in it."""
     shown = label(verdict.word, simulated=verdict.simulated)
     if verdict.word in DECIDED:
-        return f"{shown} ({verdict.confidence} confidence)"
-    return shown
+        shown = f"{shown} ({verdict.confidence} confidence)"
+    return f"“{escape(verdict.statement.rstrip('.'))}”: {shown}."
 
 
 def _spoken(verdicts: Sequence[Verdict]) -> Part:
