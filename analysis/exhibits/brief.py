@@ -161,11 +161,16 @@ def answers(
 
 
 def _judged(verdict: Verdict) -> str:
-    """Format a verdict as a label after the statement that it judges, with the confidence in it."""
+    """Format a verdict after the statement that it judges."""
+    return f"“{escape(verdict.statement.rstrip('.'))}”: {_word(verdict)}."
+
+
+def _word(verdict: Verdict) -> str:
+    """Format a verdict as a label with the confidence in it."""
     shown = label(verdict.word, simulated=verdict.simulated)
     if verdict.word in DECIDED:
-        shown = f"{shown} ({verdict.confidence} confidence)"
-    return f"“{escape(verdict.statement.rstrip('.'))}”: {shown}."
+        return f"{shown} ({verdict.confidence} confidence)"
+    return shown
 
 
 def _spoken(verdicts: Sequence[Verdict]) -> Part:
