@@ -19,7 +19,7 @@ SIM = {"tier": "sim", "provenance": "simulated", "market": "mid_3k, seed 1"}
 @pytest.fixture
 def simulated(look):
     """Set the look of a simulated market for one test."""
-    style.use("simulated", market="mid_3k, seed 1")
+    style.use("simulated")
 
 
 def svg(block):

@@ -425,16 +425,3 @@ def _dose(axes: Axes, points: pd.DataFrame, line: pd.DataFrame, fake: pd.DataFra
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     axis_numbers(axes, "x")
     axis_numbers(axes, "y", signed=True)
-
-
-def mark(drawing: Figure, along: Iterable[float]) -> Figure:
-    """Mark positions on a chart's horizontal axis with dotted lines.
-
-    The axis is extended to include them.
-    """
-    axes = drawing.axes[0]
-    low, high = axes.get_xlim()
-    axes.set_xlim(min(low, 0.9 * min(along)), high)
-    for value in along:
-        axes.axvline(value, **DOTTED)
-    return drawing
