@@ -125,7 +125,7 @@ def test_rows_with_intervals_are_marked_as_estimates_unless_named_otherwise():
     )
     bare_rows = rows[["term", "estimate"]].assign(year=2021)
     shown = [(charts.forest(rows, xlabel="US"), ""), (charts.forest(rows, xlabel="US"), "real")]
-    shown += [(curves.paths(bare_rows, x="year", ylabel="US"), "")]
+    shown += [(curves.paths(bare_rows, x="year", ylabel="US", ticks={}, size=(6, 3)), "")]
     figures = [blocks.figure(drawing, "C.", provenance=named).html for drawing, named in shown]
     assert [figure[figure.index("<figcaption>") + len("<figcaption>")] for figure in figures] == [
         "◐",
