@@ -1,8 +1,4 @@
-"""Judge the readings of the claims about 2021 from public figures and purchases, each in one place.
-
-Reports add the texts that they print. The evidence, and so the word, comes from here, so that a
-report that counts words has those of the reports that judge.
-"""
+"""Figures that others published on the claims about 2021, and verdicts that rest on them alone."""
 
 from __future__ import annotations
 
@@ -10,13 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
-from fewtreated.errors import DesignError
 
-from analysis import data, grades, parameters
-from analysis.event import ON_RECORD, Event, read_event
-from analysis.evidence import claims, households, listed, totals
+from analysis import data, parameters
+from analysis.evidence import claims, listed, totals
 from analysis.evidence.sources import TIMES, Admitted, Published, admitted_figures, as_published
-from analysis.evidence.verdicts import DECIDED, Verdict
+from analysis.evidence.verdicts import Verdict
 from analysis.provenance import ROOT
 
 NAMED = ("Aukey", "Mpow", "Youkeshu")  # in claim C08
@@ -126,27 +120,6 @@ def of_turns() -> list[Published]:
 # The readings
 
 
-def growth_positive(event: Event, **told: Any) -> Verdict:
-    """Judge whether growth stayed positive."""
-    return claims.judge(
-        *event.readings["growth_positive"], claims.Finding(published=of_growth(), **told)
-    )
-
-
-def growth_not_lower(
-    event: Event, interval: tuple[float, float], margin: float, **told: Any
-) -> Verdict:
-    """Judge whether growth was lower than without the closures, by a range in percentage points."""
-    finding = claims.Finding(interval=interval, margin=margin, rests_on=rests_on(), **told)
-    return claims.judge(*event.readings["growth_not_lower"], finding)
-
-
-def share_unchanged(event: Event, margin: float, **told: Any) -> Verdict:
-    """Judge whether the Chinese share of sales changed, with a margin in per cent of the share."""
-    finding = claims.Finding(published=of_share(), margin=margin, unit=OF_ITSELF, **told)
-    return claims.judge(*event.readings["share_unchanged"], finding)
-
-
 def count(claim: str, reading: str = "", **told: Any) -> Verdict:
     """Judge a count of accounts or stores."""
     own, same = claims.counts_for_claim(claim, reading)
@@ -180,14 +153,6 @@ def brands_hit(**told: Any) -> Verdict:
     return claims.judge("C08", "record", finding)
 
 
-def shares_fell(interval: tuple[float, float], **told: Any) -> Verdict:
-    """Judge whether shares of Youkeshu's owner fell after its notice.
-
-    This is judged by an interval in per cent.
-    """
-    return claims.judge("C08", "market", claims.Finding(interval=interval, **told))
-
-
 def money_frozen(**told: Any) -> Verdict:
     """Judge how much of Youkeshu's money Amazon froze, in million yuan."""
     amount, _ = listed.frozen("Youkeshu")
@@ -199,35 +164,6 @@ def money_frozen(**told: Any) -> Verdict:
         claimed=amount, published=as_published(figures[FIGURE]), tier="listed", **told
     )
     return claims.judge("C12", finding=finding)
-
-
-def invested_elsewhere(event: Event, **told: Any) -> Verdict:
-    """Judge whether sellers that were hit put more money into other platforms.
-
-    Nobody gives a figure.
-    """
-    return claims.judge(
-        *event.readings["more_presence_elsewhere"], claims.Finding(tier="listed", **told)
-    )
-
-
-def sold_elsewhere(event: Event, **told: Any) -> Verdict:
-    """Judge whether closed sellers sell more on the platforms that are named.
-
-    Nobody gives a figure.
-    """
-    return claims.judge(
-        *event.readings["more_sales_elsewhere"], claims.Finding(tier="listed", **told)
-    )
-
-
-def suspended_share() -> tuple[float, float]:
-    """Return the range of what counts make of all Chinese sellers, in per cent.
-
-    The counts are those by others than Marketplace Pulse.
-    """
-    shares = [one.low for one in admitted_by_reading("C15", of_suspended(), "tiny").products]
-    return min(shares), max(shares)
 
 
 def suspended_tiny(**told: Any) -> Verdict:
@@ -250,109 +186,6 @@ def share_fell(**told: Any) -> Verdict:
 def turns(**told: Any) -> Verdict:
     """Judge when the share of American sellers turned."""
     return claims.judge("C20", finding=claims.Finding(published=of_turns(), parts=[*TURNS], **told))
-
-
-def of_households() -> Verdict:
-    """Judge what purchases of households can be read for.
-
-    This is the change of the Chinese share, in per cent of itself.
-    """
-    asked = given("05_households")
-    tables = households.Households.load()
-    spec = households.Specification(definition=asked.definition, against=asked.against)
-    lost = totals.closed_sales(asked.yuan_per_dollar)[1] / float(
-        totals.third_party_sales().values["2020"]
-    )
-    share = float(households.share(tables, spec).value[0])
-    low, high = households.bounded(tables, lost / asked.share_low, spec)["V3"]
-    graded: dict[str, Any] = grades.household_grade("V3_bounded")
-    finding = claims.Finding(
-        interval=(100 * low / share, 100 * high / share),
-        margin=asked.delta_share_pp / asked.share_low,
-        unit=OF_ITSELF,
-        rests_on=[totals.amount_sources()["actor"].iloc[-1]],
-        tier="households",
-        provenance="estimate",
-        **graded,
-    )
-    return claims.judge(*read_event(ON_RECORD).readings["share_unchanged"], finding)
-
-
-# All of them
-
-
-def narrow_range() -> tuple[float, float]:
-    """Return a range of the effect on growth that lies inside the one of report 02.
-
-    It is in percentage points.
-
-    It leaves out that rivals may have lost by the closures, which takes long to compute. If it
-    gives no word, the wider one gives none either: see
-    :func:`analysis.evidence.verdicts.not_lower`.
-    """
-    asked = given("02_growth")
-    known = totals.Totals(
-        float(totals.third_party_sales().values["2020"]),
-        share=(asked.share_low, asked.share_high),
-        closed=totals.closed_sales(asked.yuan_per_dollar),
-        common=(asked.common_low, asked.common_high),
-        left=totals.rest_of_year(asked.closed_from),
-    )
-    return known.bounds()
-
-
-def on_record(effect: tuple[float, float] | None = None) -> dict[str, Verdict]:
-    """Judge every reading of the claims about 2021 from public figures.
-
-    The parameters are those of the notebooks.
-
-    Parameters
-    ----------
-    effect : (low, high), optional
-        Range of the effect on growth, in percentage points; by default :func:`narrow_range`, which
-        serves for words.
-
-    Returns
-    -------
-    dict
-        Verdicts by name of the reading; none rests on a panel or on purchases, see
-        :func:`of_households`.
-
-    Raises
-    ------
-    DesignError
-        If the default range gives a word, so that it takes the range of report 02 to know whether
-        that has one too.
-    """
-    event = read_event(ON_RECORD)
-    growth = given("02_growth")
-    shares = given("01_who_was_hit")
-    prices = listed.share_prices(
-        shares.estimation_first, shares.estimation_last, level=shares.conf
-    ).rows
-    tiza = prices.query("seller == 'Youkeshu' and window == 'youkeshu_2d'").iloc[0]
-    within = effect or narrow_range()
-    not_lower = growth_not_lower(event, within, growth.delta_pp)
-    if effect is None and not_lower.word in DECIDED:
-        raise DesignError(
-            f"Cannot judge {not_lower.name} by a part of its range, {within}; pass the range of"
-            " report 02"
-        )
-    found = [
-        growth_positive(event),
-        not_lower,
-        share_unchanged(event, growth.delta_share_pp / growth.share),
-        count("C03"),
-        count("C06"),
-        invested_elsewhere(event),
-        sold_elsewhere(event),
-        shares_fell((tiza["conf_low"], tiza["conf_high"]), tier="listed"),
-        brands_hit(),
-        money_frozen(),
-        *of_others(within, growth.delta_pp),
-        *claims.untestable("04_claims", event.claims),
-    ]
-    return {one.name: one for one in found}
 
 
 def of_others(effect: tuple[float, float], margin: float) -> list[Verdict]:

@@ -19,7 +19,6 @@ from analysis import numbers
 from analysis.estimate import Estimate
 from analysis.evidence.verdicts import Verdict
 from analysis.exhibits import answers, blocks, words
-from analysis.exhibits.report import current
 
 NOT_SAID = "⟦not said⟧"
 """Begins a line that is left out without a remark: the other of two wordings."""
@@ -28,7 +27,6 @@ __all__ = [
     "across_choices",
     "adjusted",
     "after_closure",
-    "answer",
     "beside_margin",
     "both",
     "breakdown_sentence",
@@ -38,7 +36,6 @@ __all__ = [
     "caveats",
     "chance",
     "changed",
-    "claim",
     "clustered",
     "day",
     "each",
@@ -260,18 +257,6 @@ def chance(x: Estimate) -> Said:
 
 
 # Verdicts
-
-
-def claim(of: Verdict) -> Html:
-    """Say who claimed what, and how it is read."""
-    return Html(answers.claim_and_reading(of))
-
-
-def answer(of: Verdict) -> Said:
-    """Return the written sentence of the event for a verdict."""
-    if current.event is None:
-        raise UntrueError("the notebook is about no event")
-    return Said(answers.answer_of(of, current.event))
 
 
 def verdict(of: Verdict) -> Html:

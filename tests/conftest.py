@@ -64,7 +64,7 @@ def simulated_look():
 
     from analysis.exhibits import style
 
-    style.use("simulated", "a market")
+    style.use("simulated")
     yield
     style.use()
     plt.close("all")

@@ -193,7 +193,6 @@ def public():
     for place, quarters in shift.places().items():
         yield f"quarters of {place}", whole(quarters)
     yield "leads on eBay", shift.leads()
-    yield "made elsewhere", shift.elsewhere()
 
 
 def whole(found):

@@ -6,7 +6,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from analysis import on_trial, parameters
+from analysis import grades, on_trial, parameters
+from analysis.event import ON_RECORD, read_event
 from analysis.evidence import claims, households, listed, recentring, shift, threshold, totals
 from analysis.evidence.verdicts import NOT_SHOWN, NOT_TESTABLE, SUPPORTED, best
 from analysis.numbers import day, number, percent_change, points, quantity
@@ -59,7 +60,30 @@ def judged():
     """Judge every reading from public figures as the reports do, with the range of the effect on
     growth in full.
     """
-    return on_trial.on_record(ladder().bounds("purchases"))
+    event = read_event(ON_RECORD)
+    growth = given("02_growth")
+    effect = ladder().bounds("purchases")
+    prices = listed.share_prices(FIRST, LAST, level=given("01_who_was_hit").conf).rows
+    tiza = prices.query("seller == 'Youkeshu' and window == 'youkeshu_2d'").iloc[0]
+    of_share = {"published": on_trial.of_share(), "unit": on_trial.OF_ITSELF}
+    of_effect = {"interval": effect, "rests_on": on_trial.rests_on()}
+    asked = {
+        "growth_positive": {"published": on_trial.of_growth()},
+        "growth_not_lower": {**of_effect, "margin": growth.delta_pp},
+        "share_unchanged": {**of_share, "margin": growth.delta_share_pp / growth.share},
+        "more_presence_elsewhere": {"tier": "listed"},
+        "more_sales_elsewhere": {"tier": "listed"},
+        "C08 market": {"interval": (tiza["conf_low"], tiza["conf_high"]), "tier": "listed"},
+    }
+    found = [
+        claims.judge(*(event.readings.get(name) or name.split()), claims.Finding(**evidence))
+        for name, evidence in asked.items()
+    ]
+    found += [on_trial.count("C03"), on_trial.count("C06")]
+    found += [on_trial.brands_hit(), on_trial.money_frozen()]
+    found += on_trial.of_others(effect, growth.delta_pp)
+    found += claims.untestable("04_claims", event.claims)
+    return {one.name: one for one in found}
 
 
 def named(verdicts):
@@ -78,8 +102,26 @@ def spoken():
 
 
 def of_households():
-    """Judge what purchases of households can be read for: the change of the share."""
-    return on_trial.of_households()
+    """Judge what purchases of households can be read for: the change of the share, in per cent of
+    itself.
+    """
+    asked = given("05_households")
+    tables = households.Households.load()
+    spec = households.Specification(definition=asked.definition, against=asked.against)
+    sold = totals.closed_sales(asked.yuan_per_dollar)[1]
+    lost = sold / float(totals.third_party_sales().values["2020"])
+    share = float(households.share(tables, spec).value[0])
+    low, high = households.bounded(tables, lost / asked.share_low, spec)["V3"]
+    finding = claims.Finding(
+        interval=(100 * low / share, 100 * high / share),
+        margin=asked.delta_share_pp / asked.share_low,
+        unit=on_trial.OF_ITSELF,
+        rests_on=[totals.amount_sources()["actor"].iloc[-1]],
+        tier="households",
+        provenance="estimate",
+        **grades.household_grade("V3_bounded"),
+    )
+    return claims.judge(*read_event(ON_RECORD).readings["share_unchanged"], finding)
 
 
 def sentence_of_amazon(found):
@@ -134,12 +176,11 @@ def all_sellers(found):
 def moved(found):
     """Say what is known of a shift to other platforms."""
     assert (found["C07 invest"].word, found["C07 sell"].word) == (NOT_TESTABLE, NOT_TESTABLE)
-    aukey = shift.elsewhere().loc["Aukey"]
-    before = number(aukey["before"] / 1000)
-    after = number(aukey["after"] / 1000)
+    sold = shift.stacks().query("firm == 'Aukey'").set_index("period")["elsewhere"]
+    (first, before), (last, after) = sold.items()
     return (
-        f"Aukey sold {before} billion yuan outside Amazon in {aukey['first']} and {after} in"
-        f" {aukey['last']}; the closures’ part in this is unknown."
+        f"Aukey sold {number(before)} billion yuan outside Amazon in {first} and {number(after)} in"
+        f" {last}; the closures’ part in this is unknown."
     )
 
 

@@ -174,7 +174,13 @@ def test_lines_have_labels_at_their_ends_and_shaded_closures():
         "x", var_name="term", value_name="estimate"
     )
     ticks = {2020.5: "2020", 2021.5: "2021", 2022.5: "2022"}
-    given = {"strong": ["fell"], "closures": ("2021-05", "2021-09"), "ticks": ticks, "log": "y"}
+    given = {
+        "strong": ["fell"],
+        "closures": ("2021-05", "2021-09"),
+        "ticks": ticks,
+        "log": True,
+        "size": (6, 3),
+    }
     drawing = curves.paths(rows, x="x", ylabel="y", **given)
     axes = drawing.axes[0]
     places = {text.get_text(): text for text in drawing.axes[0].texts}
@@ -191,7 +197,9 @@ def test_lines_have_labels_at_their_ends_and_shaded_closures():
 
 def test_a_year_that_is_not_known_is_bridged_by_a_dotted_line_of_the_same_colour():
     rows = pd.DataFrame({"term": "a", "x": [1.0, 2.0, 3.0], "estimate": [1.0, np.nan, 2.0]})
-    bridge, line = curves.paths(rows, x="x", ylabel="y").axes[0].lines[:2]
+    bridge, line = (
+        curves.paths(rows, x="x", ylabel="y", ticks={1: "1"}, size=(6, 3)).axes[0].lines[:2]
+    )
     assert bridge.get_xdata().tolist() == [1.0, 3.0]  # joined to its points
     assert bridge.get_color() == line.get_color()
     assert (bridge.is_dashed(), line.is_dashed()) == (True, False)
@@ -294,10 +302,10 @@ def test_a_map_is_dark_from_its_limit_on_and_empty_where_a_number_is_missing():
 def test_a_drawing_of_seaborn_gets_the_width_of_the_page_and_the_numbers_of_reports():
     rows = pd.DataFrame({"x": [1.0, 1000.0], "y": [-2.0, 1.0], "kind": ["a", "b"]})
     grid = sns.relplot(rows, x="x", y="y").set(xscale="log")
-    assert charts.styled(grid, 2.0, signed=True) is grid
+    assert charts.styled(grid, 2.0) is grid
     assert grid.figure.get_size_inches().tolist() == [style.WIDTH, 2.0]
     assert grid.ax.xaxis.get_major_formatter().format_ticks([1, 1000]) == ["1", "1,000"]
-    assert grid.ax.yaxis.get_major_formatter().format_ticks([-2, 1]) == ["−2", "+1"]
+    assert grid.ax.yaxis.get_major_formatter().format_ticks([-2, 1]) == ["−2", "1"]
     _, empty = plt.subplots()
     axes = charts.styled(sns.stripplot(rows, x="y", y="kind", ax=empty), 1.0)
     axes.figure.canvas.draw()

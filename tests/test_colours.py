@@ -67,7 +67,7 @@ def contrast(text, ground):
 
 @pytest.fixture(params=["real", "simulated"])
 def look(request):
-    style.use(request.param, "a market" if request.param == "simulated" else "")
+    style.use(request.param)
     yield request.param
     style.use()
 

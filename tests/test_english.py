@@ -17,7 +17,7 @@ SIMULATED = tuple(
     for path in sorted((ROOT / "notebooks" / folder).glob("*.ipynb"))
 )
 EXHIBITS = sorted(file.stem for file in (ROOT / "analysis" / "exhibits").glob("[!_]*.py"))
-PRINTED = ("readings.csv", "verdict_rules.csv", "out_of_reach.csv")
+PRINTED = ("readings.csv", "verdict_rules.csv")
 PRINTED += ("estimands.csv", "events/amazon_2021.yml", "glossary.md")
 
 

@@ -3,7 +3,6 @@ results without any.
 """
 
 import re
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -12,7 +11,7 @@ import pytest
 from analysis.estimands.design import with_printed_names
 from analysis.estimate import Estimate
 from analysis.evidence.verdicts import NOT_SHOWN, Verdict
-from analysis.exhibits import answers, blocks, charts, curves
+from analysis.exhibits import blocks, charts, curves
 from analysis.exhibits.payload import of_estimates
 
 pytestmark = pytest.mark.usefixtures("simulated_look")
@@ -98,27 +97,6 @@ def test_an_exhibit_of_a_refused_estimate_is_one_line_with_its_name_and_the_reas
 @pytest.mark.parametrize("found", [made(1.0), made(limits=0.0)])
 def test_a_reason_beside_a_number_is_no_reason_to_show_nothing(found):
     assert charts.forest(found, xlabel="x").axes
-
-
-@pytest.mark.parametrize(
-    "row",
-    [made(), made(terms=()), {"estimate": np.nan, "unit": None, "reason": "nobody was closed"}],
-)
-@pytest.mark.parametrize("verdict", [None, V2])
-def test_an_answer_without_a_number_is_its_reason_also_beside_a_verdict(row, verdict):
-    asked = {"title": "Effect", "n": "– firms", "verdict": verdict}
-    panel = answers.answer("They fell by –.", row=row, **asked)
-    assert panel.text.endswith("Not estimable with this data: nobody was closed.")
-    assert "fell" not in panel.html
-    assert "firms" not in panel.html
-    assert ("would be: not shown" in panel.html) == (verdict is not None)
-
-
-def test_an_answer_to_several_terms_is_its_sentence_without_a_number():
-    row = replace(made(-1.0, limits=0.0, terms=("a", "b")), covariance=np.eye(2), reason="")
-    panel = answers.answer("They fell.", title="Effect", row=row)
-    assert panel.text.endswith("(a market): They fell.")
-    assert "−1" not in panel.html
 
 
 def test_what_is_taken_away_is_in_the_files_and_not_on_the_page():

@@ -19,7 +19,7 @@ SIM = {"tier": "sim", "provenance": "simulated", "market": "mid_3k, seed 1"}
 @pytest.fixture
 def simulated(look):
     """Set the look of a simulated market for one test."""
-    style.use("simulated", market="mid_3k, seed 1")
+    style.use("simulated")
 
 
 def svg(block):
@@ -35,16 +35,6 @@ SERIES = pd.DataFrame(
 DATED = pd.DataFrame(
     {"term": ["a"], "first": [pd.Timestamp("2021-01-01")], "last": [pd.Timestamp("2021-03-01")]}
 )
-DAYS = pd.DataFrame(
-    {
-        "panel": list("abcd"),
-        "term": "seller",
-        "day": 0,
-        "estimate": 0.5,
-        "band_low": 0,
-        "band_high": 1,
-    }
-)
 MONTHS = pd.DataFrame(
     {"month": [-4, -3, -1, 0, 1], "estimate": 1.0, "conf_low": 0.0, "conf_high": 2.0}
 )
@@ -53,14 +43,14 @@ BINS = FRAME.assign(origin="o", exposure=[0.1, 0.2], lowest=0.1)
 ROWS = FRAME.assign(truth=1.0, placebo_low=-1.0, placebo_high=1.0)
 HALVES = FRAME.assign(term=["2021-03", "2021-09"])
 CLOSED = ("2021-05", "2021-09")
+LOOK = {"ticks": {2021: "2021"}, "size": (6, 3)}
 DRAWINGS = {
     "forest": lambda: charts.forest(ROWS, xlabel="x", margin=(-1.0, 1.0), strong=["a"]),
-    "timeline": lambda: charts.timeline(DATED, shaded=(DATED["first"][0], DATED["last"][0])),
+    "timeline": lambda: charts.timeline(DATED),
     "histogram": lambda: charts.histogram(pd.DataFrame({"value": range(9)}), xlabel="x"),
     "paths": lambda: curves.paths(
-        SERIES, x="year", strong=["a"], ylabel="y", closures=CLOSED, log="y"
+        SERIES, x="year", strong=["a"], ylabel="y", closures=CLOSED, log=True, **LOOK
     ),
-    "bands": lambda: curves.paths(DAYS, x="day", ylabel="y"),
     "event_study": lambda: curves.event_study_chart(MONTHS, reference=-2, ylabel="y"),
     "shares": lambda: curves.shares_chart(
         {"a": HALVES, "b": HALVES}, ylabel="y", closures=CLOSED, compared=["2021-03"]

@@ -88,12 +88,11 @@ def test_a_verdict_is_named_by_its_word_its_claim_and_what_was_found():
     hit = claims.judge("C09", finding=finding)
     assert prose.found(hit) == prose.in_brief(hit) == hit.statement
     assert ">Not testable</span>" in prose.verdict(hit)._repr_html_()
-    assert hit.statement in prose.claim(hit)
 
 
 def test_every_word_is_in_the_vocabulary():
     tried = {asked.partition("(")[0] for asked, _ in SAID}
-    others = {"answer", "claim", "verdict", "found", "in_brief", "term_of"}
+    others = {"verdict", "found", "in_brief", "term_of"}
     rules = {name for name in prose.__all__ if vars(prose)[name].__module__.endswith("words")}
     assert {*prose.__all__} == tried | others | rules - tried
     assert prose.term_of("account").startswith("A login")

@@ -95,16 +95,6 @@ def test_a_limit_leaves_all_of_a_year_open_and_a_figure_nothing():
     assert STACKS.loc["Aukey", "2023"]["part_low"] == pytest.approx(53.8, abs=0.01)
 
 
-@pytest.mark.parametrize("firm", STACKS.index.unique("firm"))
-def test_the_ends_of_a_change_elsewhere_follow_from_what_is_open_in_both_years(firm):
-    then = STACKS.loc[firm].iloc[0]
-    now = STACKS.loc[firm].iloc[-1]
-    change = shift.elsewhere().loc[firm, ["low", "high"]].astype(float) / 1000
-    low = now["elsewhere"] - then["elsewhere"] - then["either"]
-    high = now["elsewhere"] + now["either"] - then["elsewhere"]
-    assert [low, high] == pytest.approx(change.tolist(), abs=1e-3)
-
-
 def test_closed_sellers_come_first_and_each_has_two_years():
     assert [*STACKS.index.unique("firm")] == ["Aukey", "Sunvalley", "Youkeshu", "Sailvan"]
     assert (STACKS.groupby("firm").size() == 2).all()

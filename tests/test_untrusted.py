@@ -22,7 +22,7 @@ from pages import Page
 
 from analysis import data, yaml
 from analysis.event import ON_RECORD, read_event
-from analysis.exhibits import answers, blocks, brief, style, words
+from analysis.exhibits import blocks, brief, style, words
 from analysis.exhibits.fonts import printable
 from analysis.panel import array, opening, read_panel
 from analysis.panel.map import Map, columns
@@ -339,17 +339,14 @@ def test_a_label_of_a_figure_is_text_as_it_is():
 
 @pytest.mark.parametrize("evil", EVIL)
 def test_a_name_is_text_wherever_it_is_shown(evil):
-    style.use("simulated", market=evil)
-    shown = [answers.answer(evil, title=evil)]
-    style.use("real", panel=evil)
+    style.use("real")
     event = read_event(ON_RECORD).model_copy(update={"title": evil})
-    shown += [
+    shown = [
         brief.head([], event, failed=evil, panel=evil),
         blocks.figure(plt.figure(), evil, alt=evil, title=evil, source=evil),
         blocks.say(evil, lead=evil),
         blocks.note(evil),
         blocks.table(pd.DataFrame({evil: [evil]}), evil),
-        answers.answer(evil, title=evil, window=evil, n=evil),
         blocks.threats_note(
             pd.DataFrame([{"months": evil, "event": evil, "hits": evil, "threat_id": evil}])
         ),

@@ -61,7 +61,6 @@ def found(*terms, **changes):
 
 STUDY = rows(a=BOTH, b=ABOVE, c=BELOW, d=BELOW, e=BOTH).assign(month=[-3, -2, 0, 1, 2])
 MANY = dict.fromkeys("abcde", BELOW)
-INDEX = pd.Series({"a": 33.0, "b": 54.0, "c": 150.0, "d": 99.0, "e": np.nan})
 FEW = SimpleNamespace(largest_t=np.nan, p_value=np.nan, within=np.nan, drift=np.nan)
 TEST = SimpleNamespace(largest_t=2.34, p_value=0.0004, within=np.log(1.2), drift=np.log(1.04))
 TESTS = pd.DataFrame({"id": ["x", "y"], "p_adjusted": [0.04, 0.0001]})
@@ -94,8 +93,8 @@ def surely(ends, grade=USABLE, *, passed=True):
     """Say it of a real panel and of a simulated market."""
     row = {"conf_low": ends[0], "conf_high": ends[1], "grade": grade}
     texts = []
-    for look, market in (("estimate", ""), ("simulated", "a market")):
-        style.use(look, market)
+    for look in ("estimate", "simulated"):
+        style.use(look)
         texts.append(words.surely(row, "firms", "sold {}", passed))
     return " / ".join(texts)
 
@@ -188,11 +187,6 @@ SAID = {
     "otherwise, no placebo": lambda: otherwise(NONE),
     "otherwise, not asked": lambda: words.across_choices(
         rows(asked=NONE, other=BELOW, placebo=BOTH), "per cent"
-    ),
-    "below 100": lambda: words.number_below(INDEX, ["a", "b"], "2020"),
-    "below 100, no other": lambda: words.number_below(INDEX + 10, ["a", "b"], "2020"),
-    "below 100, one closed": lambda: words.number_below(
-        INDEX.replace(54.0, 120.0), ["a", "b"], "2020"
     ),
     "months since closure": lambda: words.after_closure(STUDY),
     "months without any effect": lambda: words.after_closure(STUDY.iloc[[0, 4]]),

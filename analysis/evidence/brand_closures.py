@@ -12,7 +12,6 @@ from analysis.evidence import totals
 
 STOPPED = "E034"  # three brands are stopped, with the day
 THIRD = "E035"  # what they had sold, per cent of sales on Amazon
-ALL_BARRED = "E099"  # all six main brands are barred in the same year, without a day
 OTHERS_CLOSED = (  # the day on which the others are taken to have closed, where one is needed
     "2021-08-01"
 )

@@ -21,7 +21,6 @@ from analysis.evidence import sources, verdicts
 from analysis.evidence.sources import Admitted, Published
 from analysis.evidence.verdicts import Interval, Verdict
 
-CAPTION = "Not estimable with public figures. A panel of firms by month would allow it."
 NOTHING_ADMITTED = Admitted()
 OURS = "Our question"  # by whom a reading is asked that nobody claimed, in readings.csv
 SPEAKERS = {
@@ -35,7 +34,6 @@ SPEAKERS = {
 """Who speaks, by party, in the order in which a scorecard lists them."""
 QUOTED = re.compile("“.*”")
 INSERTED = re.compile(r" \[.*?\]")  # words that a newspaper put into a quotation
-COLUMNS = {"effect": "Effect", "why": "What is missing"}
 ONLY_OWN = "Only {} gives a figure."
 ONLY_OTHERS = "Others' figures are of another quantity."
 RESTING = "Our own range rests on a figure of {}."
@@ -479,14 +477,6 @@ def _briefly(verdict: Verdict) -> str:
     if verdict.why.startswith(ONLY_OWN.format(verdict.party)):
         return "Only the speaker’s figure."
     return verdict.why.partition(". ")[0].rstrip(".") + "."
-
-
-def out_of_reach(report: str) -> pd.DataFrame:
-    """Return the effects that a report, such as ``"05"``, cannot estimate from public figures.
-
-    The columns include `id`, `effect` and `why`.
-    """
-    return data.load("out_of_reach").query("report == @report").reset_index(drop=True)
 
 
 def days_of_periods(text: pd.Series, *, last: bool = False) -> pd.Series:

@@ -63,54 +63,6 @@ def mix() -> pd.DataFrame:
     return data.load("platform_mix").fillna({"bound": "", "unit": "", "note": ""})
 
 
-def elsewhere() -> pd.DataFrame:
-    """Return each seller's revenue outside Amazon in its first and last published years.
-
-    It is in million yuan.
-
-    Returns
-    -------
-    DataFrame
-        One row per seller, indexed by `firm`: `closed`, `first`, `last` (years), `before`, `after`;
-        `low` and `high`, the change between them, with bounds if one of the two is a bound or the
-        first is rounded; `lost`, the fall on Amazon; and `part_low` and `most`, the rise elsewhere
-        in per cent of it, at both ends. Where the first year is rounded, what was not sold
-        elsewhere was sold on Amazon. NaN if sales fell elsewhere, rose on Amazon, or are not
-        published there.
-    """
-    money = mix().query("measure == @REVENUE and currency == 'CNY'").sort_values("period")
-    ends = money[money["platform"].isin(OTHERS)].groupby("firm")
-    first = ends.head(1).set_index("firm")
-    last = ends.tail(1).set_index("firm")
-    columns = {
-        "first": first["period"],
-        "last": last["period"],
-        "before": first["value"],
-        "after": last["value"],
-    }
-    sold = money[money["platform"] == AMAZON].set_index(["firm", "period"])["value"]
-    then, now = (
-        sold.reindex(end.set_index("period", append=True).index).droplevel(1)
-        for end in (first, last)
-    )
-    most = first["value"].mask(first["bound"] == "lower", first["value"] + then)  # of the total
-    least = last["value"].mask(last["bound"] == "upper", 0.0)
-    half = first["rounded_to"].fillna(0.0) / 2
-    change = {
-        "low": least - most - half,
-        "high": last["value"] - first["value"] + half,
-        "lost": then - now,
-    }
-    frame = first[["closed"]].assign(**columns, **change)
-    part_low = 100 * (frame["low"] / (frame["lost"] - half)).where(
-        (frame["lost"] > half) & (frame["low"] > 0)
-    )
-    most = 100 * (frame["high"] / (frame["lost"] + half)).where(
-        (frame["lost"] > 0) & (frame["high"] > 0)
-    )
-    return frame.assign(part_low=part_low, most=most)
-
-
 def stacks() -> pd.DataFrame:
     """Return what each seller sold on Amazon and elsewhere in two years, in billion yuan.
 

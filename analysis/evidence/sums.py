@@ -17,7 +17,6 @@ CLAIMED_FOR = (
     "2021-05-01",
     "2021-06-30",
 )  # of the trade group's loss: about two months since May, event E053
-LATER_COUNT = "E042"  # the same sum for nearly 300 accounts by July, which name Sunvalley's brands
 SUNVALLEY = {"sales": "E004", "part": "E035", "closed": "E034", "all closed": "E099"}
 YOUKESHU = {"sales": "E003", "part": "E045", "closed": "E044"}
 

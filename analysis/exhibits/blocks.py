@@ -107,19 +107,6 @@ def say(text: str, *, lead: str = "") -> Block:
     return Block(f"<p>{bold}{escape(unmarked(text))}</p>", f"{lead} {text}".strip())
 
 
-def bullets(result: str, unknown: str, change: str) -> Block:
-    """Return the remarks for page 1, one paragraph each.
-
-    They state the result, what is not known, and what would change our mind. Everything about a
-    simulated market is known, so nothing would change our mind. Each lead mentions the kind of
-    market, so that a remark can be copied alone.
-    """
-    leads = {"Found:": result, "Not known:": unknown, "What would change our mind:": change}
-    if LOOK.simulated:
-        leads = {"Found in the simulated market:": result, "Not known in a real market:": unknown}
-    return reduce(add, [say(text, lead=lead) for lead, text in leads.items()])
-
-
 def note(text: str, *, warning: bool = False) -> Block:
     """Return a remark in a box."""
     return Block(box("warning" if warning else "note", escape(unmarked(text))), text)

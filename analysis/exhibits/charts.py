@@ -501,7 +501,7 @@ def _looks_of_parts(parts: Iterable[str], unsure: str) -> dict[str, Style]:
 
 
 @chart
-def heat_by_limit(rows: pd.DataFrame, *, x: str, least: float, xlabel: str = "") -> Figure:
+def heat_by_limit(rows: pd.DataFrame, *, x: str, least: float) -> Figure:
     """Draw a map with one row per term, and each number in its cell, dark from a limit on.
 
     Numbers of at least `least` are dark, others pale; missing ones leave a cell empty. Terms and
@@ -515,8 +515,6 @@ def heat_by_limit(rows: pd.DataFrame, *, x: str, least: float, xlabel: str = "")
         Column whose values are the columns of the map.
     least : float
         Number from which a cell is dark.
-    xlabel : str
-        What the numbers are, written above the map.
     """
     wide = rows.pivot(index="term", columns=x, values="estimate")
     wide = wide.loc[rows["term"].unique(), rows[x].unique()]
@@ -548,13 +546,12 @@ def heat_by_limit(rows: pd.DataFrame, *, x: str, least: float, xlabel: str = "")
     axes.set_xticks(np.arange(len(heads)) + 0.5, heads)
     axes.set_yticks(np.arange(len(terms)) + 0.5, terms)
     axes.xaxis.tick_top()
-    axes.xaxis.set_label_position("top")
     axes.tick_params(length=0, labelsize=7.5, labelrotation=0)
-    axes.set(xlabel=xlabel, ylabel="")
+    axes.set(xlabel="", ylabel="")
     return drawing
 
 
-def styled(drawing: Any, high: float, *, signed: bool = False) -> Any:
+def styled(drawing: Any, high: float) -> Any:
     """Give a drawing of seaborn the width of the page, and numbers as in the reports.
 
     Parameters
@@ -562,8 +559,6 @@ def styled(drawing: Any, high: float, *, signed: bool = False) -> Any:
     drawing : Axes or seaborn grid
     high : float
         Height, inches.
-    signed : bool
-        Whether positive numbers on the vertical axis get a plus sign.
 
     Returns
     -------
@@ -573,9 +568,9 @@ def styled(drawing: Any, high: float, *, signed: bool = False) -> Any:
     drawing.figure.set_layout_engine("constrained")
     drawing.figure.set_size_inches(WIDTH, high)
     for axes in drawing.figure.axes:
-        for axis, sign in ((axes.xaxis, False), (axes.yaxis, signed)):
+        for axis in (axes.xaxis, axes.yaxis):
             if isinstance(axis.get_major_formatter(), ScalarFormatter | LogFormatter):
-                axis.set_major_formatter(Ticks(signed=sign))
+                axis.set_major_formatter(Ticks(signed=False))
                 axis.set_minor_locator(NullLocator())
     return drawing
 
@@ -631,18 +626,13 @@ def _without_text(look: Style) -> Style:
 
 
 @chart
-def timeline(
-    rows: pd.DataFrame, *, shaded: tuple[Any, Any] | None = None, small: bool = False
-) -> Figure:
+def timeline(rows: pd.DataFrame) -> Figure:
     """Draw a timeline with a diamond for a day or two and a bar for each longer period.
 
-    `rows` has `term`, `first` and `last`. Rows marked in an optional column `strong` are dark. The
-    period between two dates may be `shaded`. A `small` figure is half as wide as the page, and
-    names no year.
+    `rows` has `term`, `first` and `last`. Rows marked in an optional column `strong` are dark.
     """
-    wide, below, each = (BESIDE, 0.3, 0.13) if small else (WIDTH, 0.45, 0.18)
-    drawing, axes = plt.subplots(figsize=(wide, below + each * len(rows)))
-    heights = terms_axis(axes, rows["term"], width=52, size=7 if small else 7.5)
+    drawing, axes = plt.subplots(figsize=(WIDTH, 0.45 + 0.18 * len(rows)))
+    heights = terms_axis(axes, rows["term"], width=52)
     for height, row in zip(heights, rows.to_dict("records"), strict=True):
         if row.get("strong"):
             colour = MAIN
@@ -659,12 +649,9 @@ def timeline(
                 color=colour,
                 zorder=2,
             )
-    if shaded:
-        axes.axvspan(*shaded, color=BAND, lw=0, zorder=0)
-    axes.xaxis.set_major_locator(dates.AutoDateLocator(minticks=3, maxticks=4 if small else 9))
-    axes.xaxis.set_major_formatter(
-        dates.ConciseDateFormatter(axes.xaxis.get_major_locator(), show_offset=not small)
-    )
+    locator = dates.AutoDateLocator(minticks=3, maxticks=9)
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(dates.ConciseDateFormatter(locator))
     return drawing
 
 

@@ -7,7 +7,6 @@ result unchanged.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,7 +36,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Months = tuple[str, str]  # first and last month, for example of the closures
-DOTTED: Style = {"color": REST, "lw": 0.7, "ls": (0, (1, 2)), "zorder": 0}
 BRIDGE: Style = {"lw": 1.6, "ls": (0, (1, 1.5)), "zorder": 2}  # over a gap, joined to its points
 LEADER: Style = {"arrowstyle": "-", "color": FAINT, "lw": 0.6, "shrinkA": 0, "shrinkB": 2}
 # per cent: lower end of an event study's axis, and range of its upper end
@@ -66,26 +64,18 @@ def years_of(months: Iterable[Any]) -> np.ndarray:
     return np.asarray(index.year + (index.month - 1) / 12, dtype=float)
 
 
-def shade(axes: Axes, closures: Months, *, named: bool = True) -> None:
-    """Shade the months of the closures on an axis of years.
-
-    If `named`, they are labelled above the plot.
-    """
-    first, last = years_of([closures[0], pd.Period(closures[1], "M") + 1])
-    axes.axvspan(first, last, color=BAND, lw=0, zorder=0)
-    if named:
-        over: Style = {
-            "xycoords": ("data", "axes fraction"),
-            "ha": "center",
-            "va": "bottom",
-            "fontsize": 7.5,
-        }
-        axes.annotate("accounts closed", ((first + last) / 2, 1.01), **over)
+def shade(axes: Axes, closures: Months) -> None:
+    """Shade the months of the closures on an axis of years, and say so above the plot."""
+    _shade(axes, years_of([closures[0], pd.Period(closures[1], "M") + 1]), "accounts closed")
 
 
 def shade_days(axes: Axes, first: pd.Timestamp, last: pd.Timestamp, name: str) -> None:
     """Shade the days from `first` to `last` on an axis of years, with a name above the plot."""
     ends = [day.year + (day.day_of_year - 1) / (365 + day.is_leap_year) for day in (first, last)]
+    _shade(axes, ends, name)
+
+
+def _shade(axes: Axes, ends: Sequence[float] | np.ndarray, name: str) -> None:
     axes.axvspan(*ends, color=BAND, lw=0, zorder=0)
     over: Style = {"xycoords": ("data", "axes fraction"), "ha": "center", "va": "bottom"}
     axes.annotate(name, (sum(ends) / 2, 1.01), fontsize=7.5, **over)
@@ -97,13 +87,12 @@ def paths(
     *,
     x: str,
     ylabel: str,
-    xlabel: str = "",
+    ticks: Mapping[float, str],
+    size: tuple[float, float],
     strong: Sequence[str] = (),
     closures: Months | None = None,
     level: float | None = None,
-    ticks: Mapping[float, str] | None = None,
-    log: str = "",
-    size: tuple[float, float] | None = None,
+    log: bool = False,
 ) -> Figure:
     """Draw one line per term along `x`, in one plot per `panel`.
 
@@ -113,75 +102,50 @@ def paths(
     ----------
     rows : DataFrame or Estimate
         `x`, `term`, `estimate`; optionally `conf_low` and `conf_high`, `panel` (drawn in the order
-        of the rows), `note`, written at a hollow point, and `band_low` and `band_high`, where the
-        line stays by chance. Dotted lines bridge gaps (NaN).
+        of the rows), and `note`, written at a hollow point. Dotted lines bridge gaps (NaN).
     x : str
-        Column of numbers or of months; months are drawn as years.
+        Column of numbers.
+    ticks : mapping of float to str
+        Axis labels by position.
+    size : (width, height)
+        Inches.
     strong : sequence of str
         Terms in the main colour; others are grey.
     closures : (first month, last month), optional
         Months to shade on an axis of years.
     level : float, optional
         Height of a thin reference line.
-    ticks : mapping of float to str, optional
-        Axis labels by position.
-    log : {"", "x", "y"}
-        Axis with a log scale.
-    size : (width, height), optional
-        Size of a row of panels, inches; the vertical axis then has few ticks.
+    log : bool
+        Whether the vertical axis has a log scale.
     """
-    dated = isinstance(rows[x].iloc[0], pd.Period)
-    rows = rows.assign(x=years_of(rows[x]) if dated else rows[x])
-    if dated:
-        ticks = {
-            year: str(year)
-            for year in range(int(np.ceil(rows["x"].min())), int(rows["x"].max()) + 1)
-        }
+    rows = rows.assign(x=rows[x])
+    panels = {"": rows}
     if "panel" in rows:
         panels = dict(iter(rows.groupby("panel", sort=False)))
-    else:
-        panels = {"": rows}
-    across = min(len(panels), 3)
-    down = -(-len(panels) // across)
-    shared = "band_low" in rows
-    wide, high = size or (WIDTH, 2.9 if len(panels) == 1 else 2.05)
-    drawing, grid = plt.subplots(
-        down, across, figsize=(wide, high * down), sharex=True, sharey=shared, squeeze=False
-    )
-    for axes, (title, lines) in zip(grid.flat, panels.items(), strict=False):
-        axes.set_title(fill(title, 30 if across == 3 else 44))
-        if shared:
-            axes.fill_between(lines["x"], lines["band_low"], lines["band_high"], color=BAND, lw=0)
-            axes.axhline(0, color=REST, lw=0.6, ls="-")
-            axes.axvline(0, **DOTTED)
-        _scales(axes, ticks, log=log, signed=shared)
-        if size and not log:
-            axes.yaxis.set_major_locator(MaxNLocator(4))
+    drawing, grid = plt.subplots(1, len(panels), figsize=size, sharex=True, squeeze=False)
+    for axes, (title, lines) in zip(grid.flat, panels.items(), strict=True):
+        axes.set_title(title)
+        _scales(axes, ticks, log=log)
         _lines(axes, lines, strong, named=len(set(rows["term"])) > 1)
         if level is not None:
             axes.hlines(level, lines["x"].min(), lines["x"].max(), **ZERO)
         if closures:
-            shade(axes, closures, named=len(panels) == 1)
-    plt.setp(grid[:, 0], ylabel=ylabel)
-    plt.setp(grid[-1], xlabel=xlabel)
-    plt.setp(grid.flat[len(panels) :], visible=False)
+            shade(axes, closures)
+    grid[0, 0].set_ylabel(ylabel)
     return drawing
 
 
-def _scales(axes: Axes, ticks: Mapping[float, str] | None, *, log: str, signed: bool) -> None:
+def _scales(axes: Axes, ticks: Mapping[float, str], *, log: bool) -> None:
     """Scale and format the axes of a plot of paths."""
     if log:
-        axes.set(**{f"{log}scale": "log"})
-        getattr(axes, f"{log}axis").set_minor_locator(NullLocator())
-        getattr(axes, f"{log}axis").set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.margins(y=0.2 if log == "y" else 0.05)
-    axis_numbers(axes, "y", signed=signed)
-    if ticks:
-        axes.set_xticks([*ticks], [*ticks.values()])
-        return
-    axis_numbers(axes, "x")
-    if signed:
-        axes.xaxis.set_major_locator(MaxNLocator(4))
+        axes.set(yscale="log")
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.margins(y=0.2)
+    else:
+        axes.yaxis.set_major_locator(MaxNLocator(4))
+    axis_numbers(axes, "y")
+    axes.set_xticks([*ticks], [*ticks.values()])
 
 
 def _lines(axes: Axes, rows: pd.DataFrame, strong: Sequence[str], *, named: bool) -> None:
@@ -208,35 +172,18 @@ def _line(axes: Axes, line: pd.DataFrame, *, strong: bool, named: bool) -> None:
         axes.plot(*known, color=style["color"], **BRIDGE)
     few = named and "conf_low" not in line and len(line) <= 12
     axes.plot(line["x"], estimates, marker="o" if few else "", ms=3, **style)
-    peaks = estimates == estimates.rolling(3, min_periods=1, center=True).max()
-    for row in line.assign(peak=peaks).to_dict("records"):
+    for row in line.to_dict("records"):
         if pd.notna(row.get("conf_low")):
             interval(axes, row["x"], row, colour=style["color"])
         if row.get("note"):
-            _point(axes, row, style["color"])
-            shift, look = _note_place(row, strong=strong, named=named)
-            look |= {"color": style["color"], "weight": "bold"}
-            near(axes, (row["x"], row["estimate"]), row["note"], shift, **look)
+            _note(axes, row, style["color"], above=strong)
 
 
-def _point(axes: Axes, row: Mapping[str, Any], colour: str) -> None:
-    """Draw a hollow point."""
-    style: Style = {"color": colour, "mfc": "white", "ms": 6, "zorder": 4}
-    axes.plot(row["x"], row["estimate"], "o", **style)
-
-
-def _note_place(
-    row: Mapping[str, Any], *, strong: bool, named: bool
-) -> tuple[tuple[float, float], Style]:
-    """Return where the note of a point is, from the point in points, and its alignment.
-
-    On one line with an event at 0 it is to the left, above a peak and below any other point.
-    """
-    if named:
-        return (7, 8 if strong else -13), {"ha": "left", "va": "center"}
-    if row["peak"]:
-        return (-4, 14), {"ha": "right", "va": "bottom"}
-    return (-4, -9), {"ha": "right", "va": "top"}
+def _note(axes: Axes, row: Mapping[str, Any], colour: str, *, above: bool) -> None:
+    """Draw a hollow point, with its note to the right, above or below."""
+    at = (row["x"], row["estimate"])
+    axes.plot(*at, "o", color=colour, mfc="white", ms=6, zorder=4)
+    near(axes, at, row["note"], (7, 8 if above else -13), color=colour, weight="bold", ha="left")
 
 
 def _names(axes: Axes, lines: Mapping[str, pd.DataFrame], strong: Sequence[str]) -> None:
@@ -425,16 +372,3 @@ def _dose(axes: Axes, points: pd.DataFrame, line: pd.DataFrame, fake: pd.DataFra
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     axis_numbers(axes, "x")
     axis_numbers(axes, "y", signed=True)
-
-
-def mark(drawing: Figure, along: Iterable[float]) -> Figure:
-    """Mark positions on a chart's horizontal axis with dotted lines.
-
-    The axis is extended to include them.
-    """
-    axes = drawing.axes[0]
-    low, high = axes.get_xlim()
-    axes.set_xlim(min(low, 0.9 * min(along)), high)
-    for value in along:
-        axes.axvline(value, **DOTTED)
-    return drawing

@@ -83,7 +83,7 @@ def start_simulated(notebook: str) -> str:
     if "event" in settings:
         current.event = read_event(str(settings["event"]), on_record=True)
     market = market_of(parameters.NOTEBOOKS / f"{notebook}.ipynb", settings)
-    style.use("simulated", market)
+    style.use("simulated")
     return market
 
 
@@ -94,7 +94,7 @@ def start_panel(notebook: str, open_study: Callable[[Mapping[str, Any]], Study])
     no file is specified.
     """
     study = open_study(_checked(notebook))
-    style.use(study.mark, study.market, study.caveats, study.file)
+    style.use(study.mark, study.file)
     current.event = study.event
     return study
 

@@ -41,7 +41,7 @@ def revenue_figure(last: int, *, chosen: pd.DataFrame | None = None, small: bool
         ylabel=f"revenue, {base} = 100\n(logarithmic scale)",
         level=100,
         ticks={year + 0.5: str(year) for year in index.index},
-        log="y",
+        log=True,
         size=size,
     )
     days = claims.closure_timeline()["first"]

@@ -43,11 +43,9 @@ BESIDE = 3.65
 
 @dataclass
 class Look:
-    """Settings for all subsequent exhibits: kind of numbers, simulated market, panel and source."""
+    """Settings for all subsequent exhibits: kind of numbers, and source."""
 
     provenance: str = ""
-    market: str = ""
-    panel: str = ""
     source: Any = ""
 
     @property
@@ -59,7 +57,7 @@ class Look:
 LOOK = Look()
 
 
-def use(provenance: str = "real", market: str = "", panel: str = "", source: Any = "") -> None:
+def use(provenance: str = "real", source: Any = "") -> None:
     """Set the style and the kind of numbers for all subsequent exhibits.
 
     Call this function in the set-up cell of a notebook.
@@ -68,11 +66,6 @@ def use(provenance: str = "real", market: str = "", panel: str = "", source: Any
     ----------
     provenance : {"real", "estimate", "simulated"}
         Kind of numbers; the default mark of tables and figures.
-    market : str
-        Name of the simulated market, from :func:`market.parameters.market_named`, for boxes that
-        say "If the market were as simulated (...)".
-    panel : str
-        Description of the user's own panel, and any doubts about it, for page 1.
     source : str or DataFrame
         Default source of exhibits, such as the file of the panel.
 
@@ -91,8 +84,6 @@ def use(provenance: str = "real", market: str = "", panel: str = "", source: Any
             f" {', '.join(KINDS)}"
         )
     LOOK.provenance = provenance
-    LOOK.market = market
-    LOOK.panel = panel
     LOOK.source = source
     for file in sorted(LAYOUT.glob("fonts/*.otf")):
         font_manager.fontManager.addfont(str(file))

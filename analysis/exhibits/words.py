@@ -37,7 +37,6 @@ from analysis.numbers import (
     quantity,
     sentence_of,
     span,
-    spelled,
 )
 from analysis.simulated import condition
 
@@ -79,17 +78,6 @@ def listing(names: Iterable[str], total: int = 0, *, every: str = "all") -> str:
 def text(name: str) -> str:
     """Write a name, such as that of a platform, as it is."""
     return name
-
-
-def with_interval(row: Mapping[str, Any]) -> str:
-    """Return an estimate in per cent with its interval.
-
-    They are read from `estimate`, `conf_low` and `conf_high` of the row.
-    """
-    return (
-        f"{number(row['estimate'], signed=True)} ◐"
-        f" [{span(row['conf_low'], row['conf_high'], 'per cent')}]"
-    )
 
 
 def in_numbers(rows: Any, unit: str, *, label: str = "term") -> str:
@@ -202,19 +190,6 @@ def beside_margin(rows: Any, margin: float, what: str, verdict: Verdict | None =
         f"The closures {'did not cut' if word == SUPPORTED else 'cut'} {what} by more than"
         f" {points(margin)}: {left}"
     )
-
-
-def number_below(index: pd.Series, closed: Sequence[str], years: str) -> str:
-    """Count the closed sellers and the others whose revenue index is below 100.
-
-    Only those with figures for `years` are counted.
-    """
-    below = index.dropna() < 100
-    groups = (below[below.index.isin(closed)], below[~below.index.isin(closed)])
-    hit, others = (f"{spelled(group.sum())} of {spelled(len(group))}" for group in groups)
-    if hit == "two of two":
-        hit = "the two"
-    return f"{hit} closed sellers with figures for {years} lost revenue; {others} others did"
 
 
 def after_closure(rows: Any) -> str:
