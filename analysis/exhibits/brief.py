@@ -335,7 +335,7 @@ def _dollars() -> Figure | Estimate:
         rows,
         band=(of_year.min(), of_year.max()),
         needed=f"needed for a fall of {points(asked.delta_pp)}",
-        xlabel="sales of the closed accounts, billion dollars a year (log)",
+        xlabel="billion dollars a year (log)",
         size=(BESIDE, 1.35),
     )
 

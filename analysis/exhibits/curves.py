@@ -104,6 +104,7 @@ def paths(
     ticks: Mapping[float, str] | None = None,
     log: str = "",
     size: tuple[float, float] | None = None,
+    only_strong: bool = False,
 ) -> Figure:
     """Draw one line per term along `x`, in one plot per `panel`.
 
@@ -129,6 +130,8 @@ def paths(
         Axis with a log scale.
     size : (width, height), optional
         Size of a row of panels, inches; the vertical axis then has few ticks.
+    only_strong : bool
+        Whether grey lines go without a name.
     """
     dated = isinstance(rows[x].iloc[0], pd.Period)
     rows = rows.assign(x=years_of(rows[x]) if dated else rows[x])
@@ -157,7 +160,7 @@ def paths(
         _scales(axes, ticks, log=log, signed=shared)
         if size and not log:
             axes.yaxis.set_major_locator(MaxNLocator(4))
-        _lines(axes, lines, strong, named=len(set(rows["term"])) > 1)
+        _lines(axes, lines, strong, named=rows["term"].nunique() > 1, only_strong=only_strong)
         if level is not None:
             axes.hlines(level, lines["x"].min(), lines["x"].max(), **ZERO)
         if closures:
@@ -184,10 +187,17 @@ def _scales(axes: Axes, ticks: Mapping[float, str] | None, *, log: str, signed: 
         axes.xaxis.set_major_locator(MaxNLocator(4))
 
 
-def _lines(axes: Axes, rows: pd.DataFrame, strong: Sequence[str], *, named: bool) -> None:
+def _lines(
+    axes: Axes,
+    rows: pd.DataFrame,
+    strong: Sequence[str],
+    *,
+    named: bool,
+    only_strong: bool,
+) -> None:
     """Draw one line per term with its intervals.
 
-    If `named`, each line is labelled at its end.
+    If `named`, each line is labelled at its end, or `only_strong` ones are.
     """
     lines = dict(iter(rows.groupby("term", sort=False)))
     for term, line in lines.items():
@@ -195,7 +205,8 @@ def _lines(axes: Axes, rows: pd.DataFrame, strong: Sequence[str], *, named: bool
     if rows["estimate"].min() >= 0 and axes.get_yscale() == "linear":
         axes.set_ylim(0, None)
     if named:
-        _names(axes, lines, strong)
+        labelled = strong if only_strong else lines
+        _names(axes, {term: lines[term] for term in lines if term in labelled}, strong)
 
 
 def _line(axes: Axes, line: pd.DataFrame, *, strong: bool, named: bool) -> None:

@@ -189,7 +189,7 @@ def colophon(
     sources: Sequence[pd.DataFrame],
     panel: Panel | None,
 ) -> Block:
-    """Return the closing block of a report: date, commit and sources.
+    """Return the closing block of a report: commit and sources.
 
     Other facts about the report go to the annex of the run.
 
@@ -221,13 +221,13 @@ def colophon(
     ]
     annex = link("annex", provenance.ANNEX)
     short = re.sub(r"^([0-9a-f]{12})[0-9a-f]+", r"\1", commit)  # keeps text after the hash
-    lines = [f"As of {settings['as_of']}. Commit {short}. Parameters, files and versions: {annex}."]
+    lines = [f"Commit {short}. Parameters, files and versions: {annex}."]
     first = cited.drop_duplicates("publisher").sort_values("publisher")
     if len(first):
         names = "; ".join(map(link, first["publisher"], first["source_url"]))
         lines.append(f"<strong>Sources</strong> (each document, with its date: {annex}). {names}.")
     html = "\n".join(f"<p>{line}</p>" for line in lines)
-    closing = Block(html, "As of, commit and sources", (of_facts(facts),))
+    closing = Block(html, "Commit and sources", (of_facts(facts),))
     return _age_warning(settings, cards) + closing
 
 

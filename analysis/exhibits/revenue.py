@@ -28,24 +28,32 @@ def revenue_figure(last: int, *, chosen: pd.DataFrame | None = None, small: bool
     chosen : DataFrame, optional
         Sellers, from :func:`analysis.evidence.listed.sellers`; by default all of the design.
     small : bool
-        Whether the figure is for the brief: narrower and lower.
+        Whether the figure is for the brief: narrower and lower, with few ticks and without the
+        names of grey lines.
     """
     sellers = listed.sellers() if chosen is None else chosen
     base = listed.base_year()
     index = listed.indexed(base, base - 1, last, chosen=sellers)
-    size = (BESIDE, 1.6) if small else (WIDTH, 3.4)
+    years = index.index
+    size = (WIDTH, 3.4)
+    if small:
+        years = years[::2]
+        size = (BESIDE, 1.6)
     drawing: Any = paths(
         _in_rows(index),
         x="middle",
         strong=[*sellers.loc[sellers["role"] == "closed", "name"]],
-        ylabel=f"revenue, {base} = 100\n(logarithmic scale)",
+        ylabel=f"{base} = 100 (log)",
         level=100,
-        ticks={year + 0.5: str(year) for year in index.index},
+        ticks={year + 0.5: str(year) for year in years},
         log="y",
         size=size,
+        only_strong=small,
     )
     days = claims.closure_timeline()["first"]
     shade_days(drawing.axes[0], days.min(), days.max(), "accounts closed")
+    if small:
+        drawing.axes[0].set_yticks([10, 100])
     return drawing  # type: ignore[no-any-return]
 
 
