@@ -244,8 +244,7 @@ def _counted(printed: int, every: Sequence[Verdict]) -> str:
     else:
         page = f"{words.capitalised(spelled(printed))} verdicts stand on this page"
     if where:
-        every_one = f"all {spelled(len(every))} are in {link('report 04', where)}"
-        return f"{page}; {every_one}, with their rules."
+        return f"{page}; all {spelled(len(every))} are in {link('report 04', where)}."
     return f"{page}."
 
 

@@ -454,7 +454,7 @@ def sales_by_place(sold: pd.DataFrame, *, small: bool = False) -> Figure | Estim
     if small:
         size = (BESIDE, 0.6 + 0.15 * len(rows))
         drawing: Any = stacked(rows, parts=parts, unsure="either", xlabel="billion yuan", size=size)
-        drawing.axes[0].xaxis.set_major_locator(MaxNLocator(2))
+        drawing.axes[0].xaxis.set_major_locator(MaxNLocator(2, steps=[5, 10]))
         return drawing  # type: ignore[no-any-return]
     rows["note"] = [_part(*ends) for ends in sold[["part_low", "part_high"]].to_numpy()]
     parts["either"] = "one or the other"
