@@ -23,7 +23,6 @@ from matplotlib.colors import ListedColormap, to_hex
 from matplotlib.ticker import (
     Formatter,
     LogFormatter,
-    LogLocator,
     MaxNLocator,
     NullLocator,
     ScalarFormatter,

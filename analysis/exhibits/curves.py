@@ -160,7 +160,7 @@ def paths(
         _scales(axes, ticks, log=log, signed=shared)
         if size and not log:
             axes.yaxis.set_major_locator(MaxNLocator(4))
-        _lines(axes, lines, strong, named=rows["term"].nunique() > 1, only_strong=only_strong)
+        _lines(axes, lines, strong, named=len({*rows["term"]}) > 1, only_strong=only_strong)
         if level is not None:
             axes.hlines(level, lines["x"].min(), lines["x"].max(), **ZERO)
         if closures:
