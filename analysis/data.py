@@ -34,6 +34,8 @@ DATA = Path(__file__).resolve().parents[1] / "data"
 """The repository's data folder; every function accepts another as ``root``."""
 
 DESCRIPTOR = "datapackage.json"
+LOADED: set[str] = set()
+"""Names of the files loaded so far, of which a report says that it read them."""
 DTYPES = {
     "string": "str",
     "number": "float64",
@@ -161,6 +163,7 @@ def load(name: str, *, root: Path = DATA) -> pd.DataFrame:
     import pandas as pd
 
     entry = card(name, root)
+    LOADED.add(name)
     content, changed = _read(entry, root)
     _refuse(changed, f"load {name}")
     fields = entry["schema"]["fields"]

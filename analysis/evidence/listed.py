@@ -260,6 +260,22 @@ def as_closed(chosen: pd.DataFrame, name: str) -> pd.DataFrame:
     return chosen.assign(role=chosen["role"].mask(chosen["name"] == name, "closed"))
 
 
+def other_choices(chosen: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Return the sellers of our result and of other comparisons with them, by what they are.
+
+    `chosen` is from :func:`sellers`. Our result sets Youkeshu aside.
+    """
+    alone = chosen.query("name != 'Youkeshu'")
+    rivals = chosen["reason"].str.startswith("competes") | (chosen["name"] == "Sunvalley")
+    return {
+        "Sunvalley (our result)": alone,
+        "Sunvalley, without sellers listed later": alone[~alone["name"].isin(listed_later())],
+        "Sunvalley, against its rivals alone": chosen[rivals],
+        "Sunvalley and Sailvan, as if it were closed": as_closed(alone, "Sailvan"),
+        "Sunvalley and Youkeshu": chosen,
+    }
+
+
 def compared(
     choices: Mapping[str, pd.DataFrame], before: int, after: int, *, level: float
 ) -> pd.DataFrame:

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from html import escape
 from itertools import chain
-from math import inf
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -32,11 +31,10 @@ from analysis.evidence.verdicts import (
 from analysis.exhibits import words
 from analysis.exhibits.answers import answer_of, by_whom, finding, label
 from analysis.exhibits.blocks import NOTHING, Block, Label, box, figure, link, say, table
-from analysis.exhibits.charts import money_line, sales_by_place
+from analysis.exhibits.charts import sales_by_place
+from analysis.exhibits.findings import money_figure, revenue_figure
 from analysis.exhibits.payload import BRIEF, SPOKEN, Part
-from analysis.exhibits.revenue import revenue_figure
-from analysis.exhibits.style import BESIDE
-from analysis.numbers import MARKS, points, spelled
+from analysis.numbers import MARKS, spelled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -249,8 +247,7 @@ def _counted(printed: int, every: Sequence[Verdict]) -> str:
     else:
         page = f"{words.capitalised(spelled(printed))} verdicts stand on this page"
     if where:
-        every_one = f"all {spelled(len(every))} are in {link('report 04', where)}"
-        return f"{page}; {every_one}, with their rules."
+        return f"{page}; all {spelled(len(every))} are in {link('report 04', where)}."
     return f"{page}."
 
 
@@ -321,28 +318,13 @@ def _revenue() -> Figure:
 def _dollars() -> Figure | Estimate:
     """Draw what is published of closed accounts' sales over what a fall needs, as in report 02."""
     asked = on_trial.given("02_growth")
-    floor, loss = totals.closed_sales(asked.yuan_per_dollar)
-    counted = sums.floor_from_below(asked.yuan_per_dollar)
-    rows = pd.DataFrame(
-        {
-            "term": ["first accounts", "our count", "trade group’s loss"],
-            "conf_low": [floor, counted["low"].sum(), loss],
-            "conf_high": [inf, counted["high"].sum(), inf],
-            "asserted": [False, False, True],
-            "note": "",
-        }
-    )
+    counted = sums.floor_from_below(asked.yuan_per_dollar)[["low", "high"]].sum()
     days = threshold.mean_dates(asked.closed_from)
     base = float(totals.third_party_sales().values["2020"])
     needed = threshold.by_published_share(base, asked.delta_pp, days=days)
     of_year = needed.query("until == until.max()")["needed"]
-    return money_line(
-        rows,
-        band=(of_year.min(), of_year.max()),
-        needed=f"needed for a fall of {points(asked.delta_pp)}",
-        xlabel="sales of the closed accounts, billion dollars a year (log)",
-        size=(BESIDE, 1.35),
-    )
+    closed = totals.closed_sales(asked.yuan_per_dollar)
+    return money_figure(closed, counted, of_year, asked.delta_pp, small=True)
 
 
 def _places() -> Figure | Estimate:

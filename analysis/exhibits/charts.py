@@ -23,7 +23,6 @@ from matplotlib.colors import ListedColormap, to_hex
 from matplotlib.ticker import (
     Formatter,
     LogFormatter,
-    LogLocator,
     MaxNLocator,
     NullLocator,
     ScalarFormatter,
@@ -275,6 +274,7 @@ def money_line(
     """
     drawing, axes = plt.subplots(figsize=size)
     axes.set(xscale="log", ylim=(-1, 1), yticks=[], xlabel=xlabel)
+    axes.tick_params(bottom=False, labelbottom=False)
     axes.spines["left"].set_visible(False)
     axes.axhline(0, **ZERO)
     axes.axvspan(*band, color=BAND, lw=0, zorder=0)
@@ -287,8 +287,6 @@ def money_line(
     high = max(rows["conf_low"].max(), band[1])
     axes.set_xlim(low / 1.5, high * 1.7)
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_major_formatter("{x:g}")
     return drawing
 
 
@@ -446,48 +444,28 @@ def sales_by_place(sold: pd.DataFrame, *, small: bool = False) -> Figure | Estim
     """Draw what sellers sold on Amazon and elsewhere, with Amazon's part at the ends of the bars.
 
     `sold` is from :func:`analysis.evidence.shift.stacks`. What may have been sold in either place
-    is hatched. Sellers that disclosed no closure are marked. A `small` figure is for the brief: it
-    stands beside a text.
+    is hatched. A seller is named once. A `small` figure is for the brief: it stands beside a text,
+    and Amazon's part is not written.
     """
+    named = (sold["firm"] + ", ").where(sold["firm"] != sold["firm"].shift(), "")
+    rows = sold.assign(group=sold["firm"], term=named + sold["period"], note="")
+    parts = {"on_amazon": "on Amazon", "either": "either", "elsewhere": "elsewhere"}
     if small:
-        rows = sold.assign(
-            group=sold["firm"],
-            term=sold["firm"] + ", " + sold["period"],
-            note=[
-                _part(*ends).replace(" per cent", "%")
-                for ends in sold[["part_low", "part_high"]].to_numpy()
-            ],
-        )
-        parts = {"on_amazon": "on Amazon", "either": "either", "elsewhere": "elsewhere"}
         size = (BESIDE, 0.6 + 0.15 * len(rows))
-        xlabel = "sales, billion yuan; Amazon’s part at the ends"
-        return stacked(rows, parts=parts, unsure="either", xlabel=xlabel, size=size)
-    undisclosed = sold["closed"].map({"yes": ""}).fillna(" (no closure disclosed)")
-    rows = sold.assign(
-        group=sold["firm"],
-        term=sold["firm"] + undisclosed + ", " + sold["period"],
-        note=[_part_of_amazon(*ends) for ends in sold[["part_low", "part_high"]].to_numpy()],
-    )
-    parts = {
-        "on_amazon": "on Amazon",
-        "either": "in one or the other: only a limit is known",
-        "elsewhere": "elsewhere",
-    }
-    return stacked(rows, parts=parts, unsure="either", xlabel="sales, billion yuan")
-
-
-def _part_of_amazon(low: float, high: float) -> str:
-    """Word Amazon's part of a seller's sales, from its least to its largest, in per cent."""
-    if high - low >= 100:
-        return f"Amazon’s part {_part(low, high)}"
-    return f"{_part(low, high)} on Amazon"
+        drawing: Any = stacked(rows, parts=parts, unsure="either", xlabel="billion yuan", size=size)
+        drawing.axes[0].xaxis.set_major_locator(MaxNLocator(2, steps=[5, 10]))
+        return drawing  # type: ignore[no-any-return]
+    rows["note"] = [_part(*ends) for ends in sold[["part_low", "part_high"]].to_numpy()]
+    parts["either"] = "one or the other"
+    xlabel = "billion yuan; at the ends Amazon’s part"
+    return stacked(rows, parts=parts, unsure="either", xlabel=xlabel)
 
 
 def _part(low: float, high: float) -> str:
     """Write a part of a whole, from its least to its largest."""
     if high - low >= 100:
         return "unknown"
-    return f"{' to '.join(dict.fromkeys(number(end, 0) for end in (low, high)))} per cent"
+    return f"{' to '.join(dict.fromkeys(number(end, 0) for end in (low, high)))}%"
 
 
 def _looks_of_parts(parts: Iterable[str], unsure: str) -> dict[str, Style]:

@@ -93,6 +93,7 @@ def paths(
     closures: Months | None = None,
     level: float | None = None,
     log: bool = False,
+    only_strong: bool = False,
 ) -> Figure:
     """Draw one line per term along `x`, in one plot per `panel`.
 
@@ -117,6 +118,8 @@ def paths(
         Height of a thin reference line.
     log : bool
         Whether the vertical axis has a log scale.
+    only_strong : bool
+        Whether grey lines go without a name.
     """
     rows = rows.assign(x=rows[x])
     panels = {"": rows}
@@ -126,7 +129,7 @@ def paths(
     for axes, (title, lines) in zip(grid.flat, panels.items(), strict=True):
         axes.set_title(title)
         _scales(axes, ticks, log=log)
-        _lines(axes, lines, strong, named=len(set(rows["term"])) > 1)
+        _lines(axes, lines, strong, named=len(set(rows["term"])) > 1, only_strong=only_strong)
         if level is not None:
             axes.hlines(level, lines["x"].min(), lines["x"].max(), **ZERO)
         if closures:
@@ -148,10 +151,17 @@ def _scales(axes: Axes, ticks: Mapping[float, str], *, log: bool) -> None:
     axes.set_xticks([*ticks], [*ticks.values()])
 
 
-def _lines(axes: Axes, rows: pd.DataFrame, strong: Sequence[str], *, named: bool) -> None:
+def _lines(
+    axes: Axes,
+    rows: pd.DataFrame,
+    strong: Sequence[str],
+    *,
+    named: bool,
+    only_strong: bool,
+) -> None:
     """Draw one line per term with its intervals.
 
-    If `named`, each line is labelled at its end.
+    If `named`, each line is labelled at its end, or `only_strong` ones are.
     """
     lines = dict(iter(rows.groupby("term", sort=False)))
     for term, line in lines.items():
@@ -159,7 +169,8 @@ def _lines(axes: Axes, rows: pd.DataFrame, strong: Sequence[str], *, named: bool
     if rows["estimate"].min() >= 0 and axes.get_yscale() == "linear":
         axes.set_ylim(0, None)
     if named:
-        _names(axes, lines, strong)
+        labelled = strong if only_strong else lines
+        _names(axes, {term: lines[term] for term in lines if term in labelled}, strong)
 
 
 def _line(axes: Axes, line: pd.DataFrame, *, strong: bool, named: bool) -> None:

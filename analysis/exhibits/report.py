@@ -153,7 +153,7 @@ def _as_finding(evidence: Estimate) -> dict[str, Any]:
 
 def finish(
     *judged: Verdict,
-    read: Sequence[str] = (),
+    read: Sequence[str] | None = None,
     sources: Sequence[pd.DataFrame] = (),
     panel: Panel | None = None,
 ) -> Block:
@@ -163,22 +163,24 @@ def finish(
     ----------
     *judged : Verdict
         In the order in which they are shown.
-    read : sequence of str
-        Names in ``data/datapackage.json`` of the files that were read.
+    read : sequence of str, optional
+        Names in ``data/datapackage.json`` of the files that were read; by default those that have
+        been loaded.
     sources : sequence of DataFrame
         Sources of the figures shown, with columns `source_publisher` and `source_url`.
     panel : Panel, optional
         The panel from which effects were estimated.
     """
     settings = current.settings
+    files = sorted(data.LOADED) if read is None else read
     rows = verdicts.as_rows(
         judged,
         as_of=str(settings["as_of"]),
         notebook=current.notebook,
-        resources=read,
+        resources=files,
         digests=[panel.digest] if panel else [],
     )
-    closing = colophon(settings, read, sources, panel)
+    closing = colophon(settings, files, sources, panel)
     handed_on = of_verdicts(rows)
     return replace(closing, parts=(*answers.of_judged(judged), *closing.parts, handed_on))
 
@@ -189,7 +191,7 @@ def colophon(
     sources: Sequence[pd.DataFrame],
     panel: Panel | None,
 ) -> Block:
-    """Return the closing block of a report: date, commit and sources.
+    """Return the closing block of a report: commit and sources.
 
     Other facts about the report go to the annex of the run.
 
@@ -221,13 +223,13 @@ def colophon(
     ]
     annex = link("annex", provenance.ANNEX)
     short = re.sub(r"^([0-9a-f]{12})[0-9a-f]+", r"\1", commit)  # keeps text after the hash
-    lines = [f"As of {settings['as_of']}. Commit {short}. Parameters, files and versions: {annex}."]
+    lines = [f"Commit {short}. Parameters, files and versions: {annex}."]
     first = cited.drop_duplicates("publisher").sort_values("publisher")
     if len(first):
         names = "; ".join(map(link, first["publisher"], first["source_url"]))
         lines.append(f"<strong>Sources</strong> (each document, with its date: {annex}). {names}.")
     html = "\n".join(f"<p>{line}</p>" for line in lines)
-    closing = Block(html, "As of, commit and sources", (of_facts(facts),))
+    closing = Block(html, "Commit and sources", (of_facts(facts),))
     return _age_warning(settings, cards) + closing
 
 
