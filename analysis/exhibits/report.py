@@ -153,7 +153,7 @@ def _as_finding(evidence: Estimate) -> dict[str, Any]:
 
 def finish(
     *judged: Verdict,
-    read: Sequence[str] | None = None,
+    read: Sequence[str] = (),
     sources: Sequence[pd.DataFrame] = (),
     panel: Panel | None = None,
 ) -> Block:
@@ -163,24 +163,22 @@ def finish(
     ----------
     *judged : Verdict
         In the order in which they are shown.
-    read : sequence of str, optional
-        Names in ``data/datapackage.json`` of the files that were read; by default those that have
-        been loaded.
+    read : sequence of str
+        Names in ``data/datapackage.json`` of the files that were read, such as ``data.LOADED``.
     sources : sequence of DataFrame
         Sources of the figures shown, with columns `source_publisher` and `source_url`.
     panel : Panel, optional
         The panel from which effects were estimated.
     """
     settings = current.settings
-    files = sorted(data.LOADED) if read is None else read
     rows = verdicts.as_rows(
         judged,
         as_of=str(settings["as_of"]),
         notebook=current.notebook,
-        resources=files,
+        resources=read,
         digests=[panel.digest] if panel else [],
     )
-    closing = colophon(settings, files, sources, panel)
+    closing = colophon(settings, read, sources, panel)
     handed_on = of_verdicts(rows)
     return replace(closing, parts=(*answers.of_judged(judged), *closing.parts, handed_on))
 
