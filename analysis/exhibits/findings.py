@@ -259,7 +259,7 @@ def said_table(said: pd.DataFrame, *, tested: bool) -> Block:
 
 def rules_table(rules: pd.DataFrame, used: pd.DataFrame) -> Block:
     """Return the table of rules, with how often each is `used`, by side."""
-    times = used.astype(str).replace("0", "")
+    times = used.reindex(rules.index, fill_value=0).astype(str).replace("0", "")
     shown = rules[["asks", "supported"]].join(times)
     return table(shown.rename(columns={"asks": "Claim that", "supported": "Supported if"}))
 
