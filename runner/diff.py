@@ -131,6 +131,11 @@ class Changes:
     made_of: dict[str, list[str]]
     causes: dict[str, list[str]]
 
+    @property
+    def moved(self) -> bool:
+        """Whether a word, a number or a report changed."""
+        return bool(self.words or self.numbers or self.reports or self.renamed)
+
     def as_json(self) -> dict[str, Any]:
         """Return the changes as a JSON object, with a description of each part."""
         texts = {"line": summary_line(self), "told": headed_lines(self)}

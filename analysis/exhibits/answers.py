@@ -65,7 +65,9 @@ def answer_of(verdict: Verdict, event: Event) -> str:
 
     What a panel or a simulated market says is called so.
     """
-    margin = "our margin" if verdict.margin is None else points(verdict.margin)
+    margin = "our margin"
+    if verdict.margin is not None:
+        margin = points(verdict.margin).replace(" ", " percentage ")
     said = event.sentence(verdict.name, verdict.word).replace("{margin}", margin)
     if not said:
         said = f"{verdict.statement.partition('. ')[0].rstrip('.')}: {verdict.word.lower()}."

@@ -18,6 +18,7 @@ import pandas as pd
 
 from analysis import data, on_trial
 from analysis.evidence import claims, shift, sums, threshold, totals
+from analysis.evidence.claims import OURS
 from analysis.evidence.verdicts import (
     DECIDED,
     NOT_TESTABLE,
@@ -160,7 +161,8 @@ def answers(
 
 def _judged(verdict: Verdict) -> str:
     """Format a verdict after the statement that it judges."""
-    return f"“{escape(verdict.statement.rstrip('.'))}”: {_word(verdict)}."
+    statement = verdict.statement.partition(". ")[0].rstrip(".")
+    return f"<em>{escape(statement)}</em>: {_word(verdict)}."
 
 
 def _word(verdict: Verdict) -> str:
@@ -247,7 +249,9 @@ def _counted(printed: int, every: Sequence[Verdict]) -> str:
     else:
         page = f"{words.capitalised(spelled(printed))} verdicts stand on this page"
     if where:
-        return f"{page}; all {spelled(len(every))} are in {link('report 04', where)}."
+        ours = sum(one.party == OURS for one in every)
+        own = f", {spelled(ours)} on a question of our own," if ours else ""
+        return f"{page}; all {spelled(len(every))}{own} are in {link('report 04', where)}."
     return f"{page}."
 
 
