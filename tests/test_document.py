@@ -136,7 +136,7 @@ def test_the_first_words_of_a_caption_in_bold_are_the_title_of_the_figure(look, 
     ((svg, alt),) = SVG.findall(shown["text/html"])
     drawn = base64.b64decode(svg).decode()
     assert re.search(f'fill:#{ink}">{lead}Sales rose 5.0 &amp; more.</text>', drawn)
-    assert alt.startswith("Sales rose 5.0 &amp; more. ")
+    assert alt.startswith(f"{lead}Sales rose 5.0 &amp; more. ")
     assert f"<figcaption>{mark} {lead}One &amp; two." in shown["text/html"]
     assert shown["text/plain"] == f"Figure: {lead}One & two."
 

@@ -220,15 +220,14 @@ def test_a_market_is_named_only_where_one_was_simulated(path, said):
     }
 
 
-def test_sources_are_listed_once_by_publisher_with_a_link_to_each_address():
+def test_a_publisher_is_named_once_with_a_link_and_its_documents_stand_in_the_annex():
     urls = ["https://b.org/1", "https://a.org/?x=1&y=2", "https://b.org/2", "https://b.org/1"]
     rows = pd.DataFrame(
         {"source_publisher": ["B", "A", "B", "B"], "source_url": urls, "value": 1.0}
     )
     end = colophon(sources=[rows, rows.head(1)])
     assert end.html.endswith(
-        '<p><strong>Sources.</strong> <a href="https://a.org/?x=1&amp;y=2">A</a>; '
-        '<a href="https://b.org/1">B</a>, <a href="https://b.org/2">2</a>.</p>'
+        ' <a href="https://a.org/?x=1&amp;y=2">A</a>; <a href="https://b.org/1">B</a>.</p>'
     )
     facts = end.parts[0].data.query("what == 'source'")
     assert facts[["name", "value"]].to_numpy().tolist() == [
@@ -242,9 +241,7 @@ def test_sources_are_listed_once_by_publisher_with_a_link_to_each_address():
     ours = pd.DataFrame(
         {"source_publisher": ["Census & co"], "source_url": ["platform_quarterly.csv (US Census)"]}
     )
-    assert colophon(sources=[ours]).html.endswith(
-        "<p><strong>Sources.</strong> Census &amp; co.</p>"
-    )
+    assert colophon(sources=[ours]).html.endswith("</a>). Census &amp; co.</p>")
 
 
 def test_a_source_line_names_a_filing_the_copy_that_was_read_and_at_most_three_documents():
