@@ -58,9 +58,10 @@ def labels(block):
 
 @pytest.mark.parametrize(("question", "word"), [*product(EVENT.answers, WORDS)])
 def test_each_word_on_each_reading_has_a_sentence_without_a_number(question, word):
-    told = answer_of(of(question, word=word), EVENT)
-    assert told == EVENT.answers[question].model_dump(by_alias=True)[word]
-    assert re.fullmatch(r"[A-Z][^{}\d]*[^.\s]\.", told)
+    written = EVENT.answers[question].model_dump(by_alias=True)[word]
+    assert re.fullmatch(r"[A-Z][^{}\d]*[^.\s]\.", written.replace("{margin}", "our margin"))
+    told = answer_of(of(question, word=word, margin=2.0), EVENT)
+    assert told == written.replace("{margin}", "2 percentage points")
     open_word = "does not show whether|No independent|do not confirm|by no more than their usual"
     assert bool(re.search(open_word, told)) == (word == NOT_SHOWN), told
 
@@ -129,12 +130,14 @@ def test_an_answer_is_what_its_report_says_below_the_sentence_that_the_headline_
     told = of("C08 market", word=SUPPORTED, detail="They fell by 18.", report="01_who_was_hit")
     page = brief.answers([told], EVENT, "C08 market")
     assert text(page) == (
-        "Supported (moderate confidence) Just after the notice of Youkeshu's owner, its shares fell"
-        " beyond the market by more than their usual swings. They fell by 18. Report 01 ."
+        "Just after the notice of Youkeshu's owner, its shares fell beyond the market by more than"
+        f" their usual swings. They fell by 18. {told.statement.rstrip('.')} : Supported (moderate"
+        " confidence). Report 01 ."
     )
     said = of("C08 record", word=SUPPORTED, detail="Revenue fell by 46.", report="01_who_was_hit")
     assert text(brief.answers([said], EVENT, "C08 record")) == (
-        "Supported (moderate confidence) Revenue fell by 46. Report 01 ."
+        f"Revenue fell by 46. {said.statement.rstrip('.')} : Supported (moderate confidence). Report"
+        " 01 ."
     )
 
 
@@ -163,7 +166,9 @@ def test_what_cannot_be_tested_is_left_out_beside_another_reading():
     asked = ("more_presence_elsewhere", "more_sales_elsewhere")
     assert labels(brief.answers([invested, sold], EVENT, *asked)) == 1
     no_filing = invested.model_copy(update={"detail": "No filing says it."})
-    assert "Not testable No filing says it." in text(brief.answers([no_filing], EVENT, *asked))
+    page = text(brief.answers([no_filing], EVENT, *asked))
+    assert page.startswith("No filing says it.")
+    assert ": Not testable" in page
     more = sold.model_copy(update={"word": SUPPORTED})
     assert "Closed sellers sold more" in text(brief.answers([invested, more], EVENT, *asked))
     assert labels(brief.answers([invested, more], EVENT, *asked)) == 1

@@ -14,7 +14,8 @@ from analysis.provenance import ROOT
 from benchmarks.documents import counted, read_cells
 from benchmarks.tokens import notebook_sources
 
-NOTEBOOKS = sorted((ROOT / "notebooks").rglob("*.ipynb"))
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("**/[!.]*.ipynb"))
+NOTEBOOKS = [path for path in NOTEBOOKS if ".ipynb_checkpoints" not in path.parts]
 WORDS = prose.__all__
 FEWER = {"00_brief": 0, "04_claims": 0}  # cells to try, where there is nothing to vary
 ABOUT_NONE = ("panel", "examples")  # folders
