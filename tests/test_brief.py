@@ -136,8 +136,8 @@ def test_an_answer_is_what_its_report_says_below_the_sentence_that_the_headline_
     )
     said = of("C08 record", word=SUPPORTED, detail="Revenue fell by 46.", report="01_who_was_hit")
     assert text(brief.answers([said], EVENT, "C08 record")) == (
-        f"Revenue fell by 46. {said.statement.rstrip('.')} : Supported (moderate confidence). Report"
-        " 01 ."
+        f"Revenue fell by 46. {said.statement.rstrip('.')} : Supported (moderate confidence)."
+        " Report 01 ."
     )
 
 
