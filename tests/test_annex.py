@@ -40,8 +40,8 @@ def executed(file, share, *resources):
 
 @pytest.fixture
 def notebooks(tmp_path):
-    public = "05_growth_public"
-    simulated = "simulated/05_growth_panel"
+    public = "02_growth"
+    simulated = "simulated/panel_03_growth"
     return {
         public: executed(tmp_path / f"{public}.ipynb", 0.4, "claims", "events"),
         simulated: executed(tmp_path / f"{simulated}.ipynb", 0.5, "claims"),

@@ -264,7 +264,7 @@ def test_the_page_names_every_cell_outside_its_limits():
 
 
 def test_the_margins_of_the_rule_are_those_of_the_report():
-    text = project_text("notebooks/05_growth_panel.ipynb")
+    text = project_text("notebooks/panel/03_growth.ipynb")
     for name, parameter in (
         ("E3g", "delta_pp"),
         ("E3g_seen", "delta_pp"),

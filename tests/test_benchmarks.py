@@ -13,7 +13,7 @@ from analysis import data
 from benchmarks import coverage, estimators, overhead, panel
 from market import audit
 
-REPORT = "06_shift_public"  # one that is quick
+REPORT = "03_shift"  # one that is quick
 
 
 @pytest.mark.filterwarnings("ignore")  # the other libraries' own

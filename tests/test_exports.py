@@ -197,4 +197,4 @@ def test_attributes_of_a_second_file_are_reconciled_and_a_key_that_comes_twice_i
 def test_a_report_is_made_of_an_export(tmp_path, export):
     path, _ = export(tmp_path)
     own = ["--panel", str(path), "--map", str(answered(tmp_path, path, EXPORTS[export]))]
-    assert main(["run", "panel__03_closed_firms", *own, "--out", str(tmp_path / "out")]) == 0
+    assert main(["run", "panel_01_closed_firms", *own, "--out", str(tmp_path / "out")]) == 0
