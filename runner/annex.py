@@ -6,7 +6,6 @@ Reports end with a link to it: see :func:`analysis.exhibits.report.colophon`.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,10 +13,11 @@ from typing import Any
 import pandas as pd
 
 from analysis.exhibits.payload import MIME
-from runner import diff, pdf
+from runner import diff, pdf, schedule
 from runner.diff import Changes
 from runner.exports import facts
 from runner.publish import rendered
+from runner.schedule import SIMULATED
 
 OPENING = (
     "# Annex: parameters, files, sources and versions\n\nWhat the reports of this run were made of,"
@@ -139,6 +139,8 @@ def _table(rows: pd.DataFrame, columns: Mapping[str, str], caption: str) -> str:
 
 
 def _short(reports: Sequence[str]) -> str:
-    """Shorten report names to numbers, such as "01, 05, simulated 05"."""
-    short = (re.sub(r"(?:(\w+)(?:/|__))?(\d\d)_.*", r"\1 \2", name).strip() for name in reports)
+    """Shorten report names, as to "01, 05, simulated panel_03"."""
+    short = [
+        f"{'simulated ' * name.startswith(SIMULATED)}{schedule.number(name)}" for name in reports
+    ]
     return ", ".join(dict.fromkeys(short))

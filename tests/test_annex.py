@@ -62,7 +62,7 @@ def test_the_annex_has_parameters_by_report_and_the_rest_once_with_the_reports_t
     tables = annex.fact_tables(recorded)
     assert list(tables) == ["Parameters", "Files", "Sources", "Code"]
     assert '<a href="https://gazette.org/accounts?a=1&amp;b=2">' in tables["Sources"]
-    assert tables["Sources"].count("05, simulated 05") == 1
+    assert tables["Sources"].count("02, simulated panel_03") == 1
     assert tables["Code"].count("<tr>") == 2
     outline = PdfReader(tmp_path / "annex.pdf").outline
     assert [one.title for one in outline[1]] == list(tables)
