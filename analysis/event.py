@@ -41,7 +41,7 @@ class Threat(Written):
     threatens: Text  # description of the estimates at risk
 
 
-class Answers(Written):
+class Sentences(Written):
     """What the verdict on one reading of a claim comes to: a sentence for each word.
 
     It is true for any number under that word.
@@ -84,7 +84,7 @@ class Event(Written):
     threats: Annotated[
         dict[Text, Threat | None], _BY_ID
     ] = {}  # by id; None refers to a row of threats.csv
-    answers: dict[Text, Answers] = {}  # by question, or by a reading's name such as C08 record
+    answers: dict[Text, Sentences] = {}  # by question, or by a reading's name such as C08 record
     headline: Texts = ()  # the questions that the headline of the brief answers
 
     @model_validator(mode="after")

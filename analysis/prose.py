@@ -55,7 +55,7 @@ __all__ = [
     "part",
     "percent",
     "placebos",
-    "places",
+    "share_by_place",
     "plain",
     "points",
     "pretrend",
@@ -299,7 +299,7 @@ smallest_seen = spoken(words.smallest_seen)
 still_open = spoken(words.still_open)
 judged_so = spoken(words.judged_so)
 sales_lost = spoken(words.sales_lost)
-places = spoken(words.places)
+share_by_place = spoken(words.share_by_place)
 surely = spoken(words.surely)
 text = spoken(words.text)
 tried_out = spoken(words.tried_out)

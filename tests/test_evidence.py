@@ -93,7 +93,7 @@ def test_without_firms_listed_later_fifteen_pairs_are_left_and_no_interval(compa
 def test_sellers_compared_in_turn_give_what_each_comparison_gives_in_per_cent(compared, left):
     every = listed.sellers()
     choices = {"both": every, "one": every.query("name != 'Youkeshu'"), "again": every}
-    rows = listed.compared(choices, 2020, 2021, level=0.95).set_index("term")
+    rows = listed.gaps_by_choice(choices, 2020, 2021, level=0.95).set_index("term")
     ends = ["estimate", "conf_low", "conf_high"]
     wanted = 100 * np.expm1(compared[2020, 2021].row("did")[ends].to_numpy(float))
     np.testing.assert_allclose(rows.loc["both", ends].to_numpy(float), wanted, atol=1e-9)

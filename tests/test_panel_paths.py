@@ -185,7 +185,7 @@ def test_reports_are_made_on_one_file(tmp_path, capsys):
     write(TRUE, tmp_path / "part-1.csv")
     reports = [
         "run",
-        "03",
+        "panel_01",
         "--panel",
         str(tmp_path / "part-*.csv"),
         "--out",

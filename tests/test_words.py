@@ -260,9 +260,9 @@ SAID = {
     "lost, nowhere named": lambda: sales_lost(("H", "X"), d1=True, d2=True, there=True),
     "lost, one platform": lambda: sales_lost(("H",)),
     "lost, not known": lambda: words.sales_lost(REFUSED, study()),
-    "places": lambda: words.places(rows(a=ABOVE, b=BOTH, c=NONE)),
-    "places, less": lambda: words.places(rows(a=BELOW, b=BOTH)),
-    "places, none": lambda: words.places(rows(a=NONE)),
+    "places": lambda: words.share_by_place(rows(a=ABOVE, b=BOTH, c=NONE)),
+    "places, less": lambda: words.share_by_place(rows(a=BELOW, b=BOTH)),
+    "places, none": lambda: words.share_by_place(rows(a=NONE)),
     "where found": lambda: (
         f"{on_both(words.where_found)} / {words.where_found(study(aside='In this panel:'))}"
     ),
@@ -324,7 +324,7 @@ def test_of_a_refused_result_nothing_is_said(say):
     [
         words.by_direction,
         words.after_closure,
-        words.places,
+        words.share_by_place,
         lambda it: words.beside_margin(it, 2.0, "it"),
     ],
 )

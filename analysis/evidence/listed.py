@@ -276,7 +276,7 @@ def other_choices(chosen: pd.DataFrame) -> dict[str, pd.DataFrame]:
     }
 
 
-def compared(
+def gaps_by_choice(
     choices: Mapping[str, pd.DataFrame], before: int, after: int, *, level: float
 ) -> pd.DataFrame:
     """Compare revenue as :func:`revenue_change` does, in per cent, for several lists of sellers.

@@ -311,7 +311,8 @@ def picture(event: Event, what: str) -> Block:
     """
     if not event.on_record:
         return NOTHING
-    return figure(PICTURES[what]())
+    number, draw = PICTURES[what]
+    return figure(draw(), source=f"report {number}")
 
 
 def _revenue() -> Figure:
@@ -336,4 +337,8 @@ def _places() -> Figure | Estimate:
     return sales_by_place(shift.stacks(), small=True)
 
 
-PICTURES = {"revenue": _revenue, "dollars": _dollars, "places": _places}
+PICTURES = {
+    "revenue": ("01", _revenue),
+    "dollars": ("02", _dollars),
+    "places": ("03", _places),
+}

@@ -462,7 +462,7 @@ def sales_lost(money: Estimate, study: Study) -> str:
     return f"{lost} Because of the closures, sales changed, in {money.unit}: {', '.join(known)}."
 
 
-def places(shares: Any) -> str:
+def share_by_place(shares: Any) -> str:
     """Count the places where lost sales clearly went, as a title.
 
     `shares` come from :func:`analysis.estimands.displacement.where_it_went`.
