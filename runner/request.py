@@ -127,7 +127,8 @@ def _study(chosen: list[Job], panel: Mapping[str, str]) -> Study:
     mine = [job.parameters for job in chosen if job.name.startswith(PANEL)]
     if not mine:
         raise DesignError(
-            "Reports on a panel: none of the named reports can use a panel; name panel_01 to panel_04, or none."
+            "Reports on a panel: none of the named reports can use a panel; name panel_01 to"
+            " panel_04, or none."
         )
     path = panel["panel_path"]
     if "*" in Path(path).name and not os.path.lexists(path):
