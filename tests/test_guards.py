@@ -19,7 +19,7 @@ from runner import document, engine
 FILE = ROOT / "tests" / "cases" / "left_out.yml"
 CASES = YAML(typ="safe").load(FILE)  # by notebook: parameters, and the lines left out under them
 SETS = [(name, number) for name, sets in CASES.items() for number in range(len(sets))]
-QUICK = {"02_growth"}  # the others take minutes together
+QUICK = {"03_shift"}  # the others take minutes together
 NOTEBOOKS = ROOT / "notebooks"
 
 

@@ -370,6 +370,7 @@ def test_the_same_inputs_give_the_same_bytes_on_another_kind_of_processor(publis
     assert [name for name in one if one[name] != other[name]] == []
 
 
+@pytest.mark.slow
 def test_a_changed_parameter_reaches_the_page(tmp_path):
     given = {"common_high": "0.5"}
     request = run.Request(AS_OF, ["02_growth"], given=given, out=tmp_path)

@@ -62,10 +62,8 @@ REPEATED = {  # values that repeat or cross another parameter's
     "panel/03_growth": [{"delta_share_pp": 2.0}, {"common_low": 0.0, "common_high": 0.0}],
 }
 QUICK = {  # besides all that are refused: what once failed within the range, and takes seconds
-    ("01_who_was_hit", "conf=0.8"),
     ("panel/01_closed_firms", "post_from=0"),
     ("panel/02_spillovers", "post_from=0"),
-    ("02_growth", "delta_pp=5.0"),
     ("04_claims", "population=10000"),
     ("examples/own_panel", "post_from=0"),
 }
