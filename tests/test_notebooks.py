@@ -192,7 +192,7 @@ def test_every_exhibit_of_public_figures_has_a_source_line_that_leads_to_its_sou
     exhibits = "".join(shown_in(output) for output in outputs if MIME in output)
     captions = re.findall(r"<(?:fig)?caption>(.+?)</(?:fig)?caption>", exhibits)
     assert captions
-    named = r'href="(https?://|annex)|report|our own|figure \d|annex|listed at the end'
+    named = r'href="(https?://|annex)|report|our own|figures? \d|annex|listed at the end'
     for caption in captions:
         line = caption.partition("Source: ")[2]
         assert re.search(named, line) or ("04" in name and "Sources" in exhibits), caption
