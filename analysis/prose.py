@@ -19,9 +19,7 @@ from analysis import numbers
 from analysis.estimate import Estimate
 from analysis.evidence.verdicts import Verdict
 from analysis.exhibits import answers, blocks, words
-
-NOT_SAID = "⟦not said⟧"
-"""Begins a line that is left out without a remark: the other of two wordings."""
+from analysis.exhibits.payload import NOT_SAID
 
 __all__ = [
     "across_choices",

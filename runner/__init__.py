@@ -41,6 +41,10 @@ class ReportError(RuntimeError):
         self.code = code
 
 
+class SentenceError(ValueError):
+    """A sentence that cannot be said, or a caption without its exhibit."""
+
+
 # fields of an outcome that tell news, with the label of each in the one-line summary and its
 # heading in the letter
 NEWS = {

@@ -18,35 +18,33 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from html import escape, unescape
+from html import escape
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from analysis.exhibits.payload import MIME, read_verdict_rows
+from analysis.exhibits.payload import (
+    CAPTION,
+    MIME,
+    NOT_SAID,
+    OPEN,
+    REFUSED,
+    read_verdict_rows,
+)
 from analysis.numbers import MARKED, unmarked
+from runner import SentenceError
+from runner.cells import COUNTS, Cell, shown
 from runner.titles import titled
 
 EXPRESSION = re.compile(r"\{eval\}`([^`\n]+)`")
-NOT_SAID = "⟦not said⟧"  # see analysis.prose, which the runner does not import
-CAPTION = "<!--caption-->"  # see analysis.exhibits.blocks
-REFUSED = "<!--refused-->"  # stands in the place of an exhibit
 LEAD = re.compile(r"(Figure|Table): ")
 TITLE = re.compile(r"\*\*(.+?)\*\*\s*")
 SYNTAX = re.compile(r"([\\`*_\[\]<>#|$~^])")  # signs that Markdown would read
 ESCAPED = re.compile(r"\\(.)")
 ABOUT = re.compile(r"(found|in_brief)\(")
-FOUND = re.compile(r"<!--found (.*?)-->(.*?)<!--/-->", re.DOTALL)
 IMAGE = re.compile(r'<img src="data:image/svg\+xml;base64,([^"]+)" alt="([^"]*)"')
-COUNTS = "market_impact_marks"  # in the metadata of an assembled notebook
 BOX = "box"  # tags
 BRIEF = "brief"
-
-Cell = dict[str, Any]
-
-
-class SentenceError(ValueError):
-    """A sentence that cannot be said, or a caption without its exhibit."""
 
 
 @dataclass
@@ -175,12 +173,12 @@ def _recorded(
 
 def _exhibit(cell: Cell | None, where: str) -> dict[str, Any] | None:
     """Return what a caption below a cell belongs to, or None if a refusal stands in its place."""
-    for output in reversed(cell["outputs"] if cell else []):
-        shown: dict[str, Any] = output.get("data", {})
-        page = "".join(shown.get("text/html", ""))
-        if CAPTION in page:
-            return shown
-        if MIME in shown and (REFUSED in page or not page):
+    outputs: Iterator[Cell] = reversed([*shown(cell or {})])
+    for data in outputs:
+        page = "".join(data.get("text/html", ""))
+        if OPEN in page:
+            return data
+        if MIME in data and (REFUSED in page or not page):
             return None
     raise SentenceError(
         f"{where}: no exhibit awaits this caption; end the cell above with one figure or table."
@@ -190,22 +188,22 @@ def _exhibit(cell: Cell | None, where: str) -> dict[str, Any] | None:
 def _bare(notebook: Mapping[str, Any]) -> None:
     """Raise `SentenceError` for an exhibit that is left without a caption."""
     for cell in notebook["cells"]:
-        for output in cell.get("outputs", []):
-            if CAPTION in "".join(output.get("data", {}).get("text/html", "")):
+        for data in shown(cell):
+            if OPEN in "".join(data.get("text/html", "")):
                 raise SentenceError(
                     f"cell {cell.get('id', '')}: its exhibit has no caption; begin the Markdown"
                     " cell below with `Figure:` or `Table:`."
                 )
 
 
-def _put_in(shown: dict[str, Any], caption: str) -> None:
+def _put_in(exhibit: dict[str, Any], caption: str) -> None:
     """Put a caption into the forms of an exhibit, with its title above the picture."""
-    page = "".join(shown["text/html"])
+    page = "".join(exhibit["text/html"])
     bold = TITLE.match(caption)
     title = bold[1] if bold else ""
     rest = caption[bold.end() :] if bold else caption
     if title and IMAGE.search(page):
-        simulated = f"Simulated – {CAPTION}" in page
+        simulated = f"Simulated – {OPEN}" in page
         shown_title = f"Simulated – {title}" if simulated else title
         spoken = escape(f"{shown_title.removesuffix('.')}. ")
         page = IMAGE.sub(
@@ -217,23 +215,27 @@ def _put_in(shown: dict[str, Any], caption: str) -> None:
         )
     elif title:
         rest = f"{title} {rest}"
-    shown["text/html"] = page.replace(CAPTION, escape(rest))
-    shown["text/plain"] = "".join(shown["text/plain"]).replace("⁂", rest)
-    for part in shown[MIME]:
-        part["caption"] = part["caption"].replace("⁂", rest)
+    exhibit["text/html"] = page.replace(OPEN, escape(rest))
+    exhibit["text/plain"] = "".join(exhibit["text/plain"]).replace(CAPTION, rest)
+    for part in exhibit[MIME]:
+        part["caption"] = part["caption"].replace(CAPTION, rest)
 
 
 def printed(notebook: Mapping[str, Any]) -> dict[str, Any]:
     """Return a notebook with the outputs that reach the PDF: its exhibits, and nothing else."""
-    page = copy.deepcopy(dict(notebook))
-    for cell in page["cells"]:
-        if cell["cell_type"] == "code":
-            cell["outputs"] = [
-                output
-                for output in cell["outputs"]
-                if MIME in output.get("data", {}) or output["output_type"] == "error"
-            ]
-    return page
+    return {**notebook, "cells": [*map(_printed, notebook["cells"])]}
+
+
+def _printed(cell: Cell) -> Cell:
+    """Return a cell with its exhibits, and with the error that it ended in, if any."""
+    if cell["cell_type"] != "code":
+        return cell
+    kept = [
+        output
+        for output in cell["outputs"]
+        if MIME in output.get("data", {}) or output["output_type"] == "error"
+    ]
+    return {**cell, "outputs": kept}
 
 
 # The notebook
@@ -258,9 +260,10 @@ def assembled(notebook: Mapping[str, Any], *, strict: bool) -> tuple[dict[str, A
     """
     text = Text()
     done = copy.deepcopy(dict(notebook))
+    executed = done["cells"]
     done["cells"] = []
     above: Cell | None = None
-    for cell in copy.deepcopy(notebook["cells"]):
+    for cell in executed:
         if cell["cell_type"] == "code":
             above = cell
             done["cells"].append(cell)
@@ -272,7 +275,6 @@ def assembled(notebook: Mapping[str, Any], *, strict: bool) -> tuple[dict[str, A
         raise SentenceError("\n    ".join([said, *text.refused]))
     if text.refused:
         done["cells"].append(_left_out(text, [cell.get("id") for cell in done["cells"]]))
-    _say_found(done, text)
     done["metadata"][COUNTS] = dict(sorted(text.marks.items()))
     return done, text
 
@@ -310,20 +312,6 @@ def _left_out(text: Text, ids: list[str | None]) -> Cell:
     return {**cell, "id": "left-out"} if any(ids) else cell
 
 
-def _say_found(notebook: Mapping[str, Any], text: Text) -> None:
-    """Put what the text found on each claim into the tables of verdicts."""
-
-    def said(place: re.Match[str]) -> str:
-        found = text.found.get(unescape(place[1]), "").rstrip(".")
-        return escape(found) or place[2]
-
-    for cell in notebook["cells"]:
-        for output in cell.get("outputs", []):
-            shown = output.get("data", {})
-            if MIME in shown:
-                shown["text/html"] = FOUND.sub(said, "".join(shown.get("text/html", "")))
-
-
 def verdicts(notebook: Mapping[str, Any], text: Text) -> list[dict[str, Any]] | None:
     """Return the verdicts that a notebook hands on, with what its text says of them.
 
@@ -344,9 +332,8 @@ def verdicts(notebook: Mapping[str, Any], text: Text) -> list[dict[str, Any]] | 
 
 def _parts(notebook: Mapping[str, Any]) -> Iterator[dict[str, str]]:
     """Yield the data behind the exhibits of a notebook."""
-    for cell in notebook["cells"]:
-        for output in cell.get("outputs", []):
-            yield from output.get("data", {}).get(MIME, [])
+    for data in chain.from_iterable(map(shown, notebook["cells"])):
+        yield from data.get(MIME, [])
 
 
 def assemble_file(file: Path, *, strict: bool) -> list[dict[str, Any]] | None:

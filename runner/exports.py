@@ -31,7 +31,8 @@ from analysis.exhibits.payload import (
 )
 from analysis.numbers import MARKS, bounds_in_words, day, number, quantity, sentence_of, span
 from analysis.provenance import ROOT
-from runner.pdf import PdfError, cells, pandoc, shown
+from runner.cells import cells, shown
+from runner.pdf import PdfError, pandoc
 from runner.publish import name_of, rendered, write_json
 from runner.schedule import Job
 

@@ -19,6 +19,7 @@ from analysis import parameters
 from runner import (
     Exit,
     ReportError,
+    SentenceError,
     State,
     committed,
     corrections,
@@ -118,8 +119,6 @@ def _folder_read(run: Run, job: Job) -> Path:
 
 def _make(run: Run, job: Job, print_: str, why: str, read: list[Verdict]) -> None:
     """Make a report in the temporary folder, and record it or its failure in the run."""
-    from runner.document import SentenceError
-
     began = time.monotonic()
     folder = run.stage / job.name
     notebook = folder / f"{job.name}.ipynb"

@@ -11,7 +11,7 @@ import re
 import shutil
 import subprocess
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, time
 from html import unescape
 from pathlib import Path
@@ -23,6 +23,7 @@ from fewtreated.errors import DesignError
 from analysis.exhibits.fonts import FONTS, printable
 from analysis.exhibits.fonts import LAYOUT as SOURCES
 from analysis.numbers import MARKED
+from runner.cells import COUNTS, HIDDEN, shown
 from runner.inputs import INPUTS
 
 AUTHOR = "market-impact-notebooks"
@@ -30,7 +31,6 @@ KEYWORDS = ("online marketplaces", "account closures", "market impact")
 READER = "ipynb+smart+footnotes+native_divs+native_spans"
 KINDS = {"●": "real", "◐": "estimated", "○": "simulated"}
 Beside = Mapping[str, str]  # reports by number
-HIDDEN = {"remove-cell", "parameters", "injected-parameters"}  # tags of cells to leave out
 _ABOVE = re.compile(r"caption>([●◐○])")  # the mark of an exhibit
 
 
@@ -57,8 +57,6 @@ def marks(notebook: Path) -> Counter[str]:
     An exhibit has one mark for all its numbers. The marks of sentences are not printed; their plain
     text contains them.
     """
-    from runner.document import COUNTS
-
     content = json.loads(notebook.read_bytes())
     counts: Counter[str] = Counter()
     for mark, count in content["metadata"].get(COUNTS, {}).items():
@@ -72,18 +70,6 @@ def marks(notebook: Path) -> Counter[str]:
                 marks = [*(mark for _, mark in MARKED.findall(text)), *_ABOVE.findall(text)]
                 counts.update(KINDS[mark] for mark in marks)
     return counts
-
-
-def cells(notebook: Path) -> list[dict[str, Any]]:
-    """Return the cells of a notebook."""
-    found: list[dict[str, Any]] = json.loads(notebook.read_bytes())["cells"]
-    return found
-
-
-def shown(cell: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """Yield what a cell shows: each output's data by kind, such as ``text/html``."""
-    for output in cell.get("outputs", []):
-        yield output.get("data", {})
 
 
 def render(

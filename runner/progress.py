@@ -11,7 +11,18 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, cast
 
-from runner import Exit, ReportError, Said, State, corrections, diff, disk_full, publish, release
+from runner import (
+    Exit,
+    ReportError,
+    Said,
+    SentenceError,
+    State,
+    corrections,
+    diff,
+    disk_full,
+    publish,
+    release,
+)
 from runner.corrections import Correction
 from runner.diff import Changes
 from runner.inputs import commit_of_inputs
@@ -175,8 +186,6 @@ def write_verdicts(folder: Path, verdicts: Mapping[str, Iterable[Verdict]]) -> N
 
 def report_error(name: str, error: Exception) -> ReportError:
     """Convert an error to a `ReportError`, or raise it again if it is a bug in the runner."""
-    from runner.document import SentenceError
-
     if isinstance(error, ReportError):
         return error
     if disk_full(error):

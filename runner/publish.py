@@ -13,8 +13,9 @@ from typing import Any
 from analysis import provenance
 from analysis.exhibits.fonts import LAYOUT
 from runner import ReportError
+from runner.cells import cells, shown
 from runner.inputs import INPUTS
-from runner.pdf import cells, marks, shown
+from runner.pdf import marks
 from runner.schedule import Job
 
 SOURCES = provenance.ROOT  # the folder of the code

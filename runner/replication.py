@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.provenance import ROOT
-from runner.pdf import cells, shown
+from runner.cells import cells, shown
 
 FILE = "replication.md"
 PAGE = ROOT / "docs" / FILE

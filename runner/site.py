@@ -28,8 +28,9 @@ from analysis.numbers import bounds_in_words, day, quantity
 from analysis.provenance import ANNEX
 from analysis.simulated import condition
 from runner import Outcome, ReportError, diff, release, replication, shortened
+from runner.cells import cells
 from runner.diff import Changes
-from runner.pdf import AUTHOR, cells
+from runner.pdf import AUTHOR
 from runner.publish import Verdicts, identity, name_of, rendered
 from runner.release import DATA, DRAFT, LATEST, MANIFEST, VERDICTS, Release
 from runner.schedule import number, varied

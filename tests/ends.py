@@ -15,7 +15,7 @@ from reading import read_json
 
 from analysis import parameters
 from analysis.exhibits import report
-from analysis.prose import UntrueError
+from analysis.prose import NOT_SAID, UntrueError
 from analysis.provenance import ROOT
 from runner import document
 
@@ -47,7 +47,7 @@ def said(text, namespace):
     for line in text.split("\n"):
         with suppress(UntrueError):
             value = document.EXPRESSION.sub(lambda found: str(eval(found[1], namespace)), line)
-            if document.NOT_SAID not in value:
+            if NOT_SAID not in value:
                 lines.append(value)
     return "\n".join(lines)
 

@@ -11,10 +11,11 @@ from nbformat.v4 import new_output
 
 from analysis.estimate import refusal
 from analysis.exhibits import blocks, style
-from analysis.exhibits.payload import Part, of_verdicts
+from analysis.exhibits.payload import OPEN, of_verdicts
 from analysis.prose import NOT_SAID, UntrueError
-from runner import Exit
-from runner.document import CAPTION, COUNTS, SentenceError, assembled, printed, verdicts
+from runner import Exit, SentenceError
+from runner.cells import COUNTS
+from runner.document import assembled, printed, verdicts
 from runner.exports import SVG
 
 NO_FALL = UntrueError("+2.0 is no fall")
@@ -155,7 +156,7 @@ def test_a_caption_goes_with_its_refused_exhibit_and_is_not_evaluated():
 
 
 TABLE = text("Table: Rows.")
-HELD = blocks.Block(f"<table>{CAPTION}</table>", "", ())
+HELD = blocks.Block(f"<table>{OPEN}</table>", "", ())
 
 
 @pytest.mark.parametrize(
@@ -198,16 +199,6 @@ def test_paragraphs_about_a_verdict_go_with_it_and_leave_the_report():
         {"statement": "B."},
     ]
     assert done["metadata"][COUNTS] == {"◐": 1}
-
-
-def test_what_was_found_stands_in_a_table_of_verdicts():
-    html = (
-        "<td><!--found Shares &amp; more fell.-->old<!--/--></td><td><!--found B.-->x<!--/--></td>"
-    )
-    table = shows(blocks.Block(html, "", (Part("spoken", "", ROWS),)))
-    about = text("<<found(hit)>> A < b.", "Shares & more fell.")
-    (cell, _) = pages(table, about)[0]["cells"]
-    assert cell["outputs"][0]["data"]["text/html"] == "<td>A &lt; b</td><td>x</td>"
 
 
 def test_a_notebook_that_hands_on_nothing_is_told_from_one_without_verdicts():

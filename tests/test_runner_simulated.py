@@ -16,7 +16,7 @@ from test_release import ABOUT
 
 from analysis.event import EVENTS
 from runner import Exit, pdf, publish
-from runner.document import COUNTS
+from runner.cells import COUNTS
 from runner.schedule import own_panel, read_jobs, select, settled
 
 CLOSURES = "medium closures (3 per cent of Chinese sales)"  # of the preset, as its name is shown

@@ -24,7 +24,7 @@ from analysis import data
 from analysis.estimate import Estimate
 from analysis.evidence.verdicts import NOT_GRADED
 from analysis.exhibits.fonts import printable
-from analysis.exhibits.payload import MIME, Part, of_estimates
+from analysis.exhibits.payload import CAPTION, MIME, OPEN, REFUSED, Part, of_estimates
 from analysis.exhibits.style import LOOK, framed, kind_of_numbers, to_svg
 from analysis.exhibits.words import capitalised, described
 from analysis.numbers import (
@@ -45,7 +45,6 @@ WRAP = "overflow-wrap:anywhere;min-width:4em"
 MONEY = re.compile(r"(?<!sim-)(?:US\$|USD\b|US dollars?\b|\$(?!\w))")
 MATHS = re.compile(r"\$[^$]+\$")
 SMALL = "†"
-CAPTION = "⁂"  # the place of a caption that stands in the Markdown cell below its exhibit
 MOST = 3  # documents in a source line
 GLOSSARY = ROOT / "docs" / "glossary.md"
 ENTRY = re.compile(r"^- \*\*(.+?)\*\*: (.+?)(?=\n-|\n\n)", re.MULTILINE | re.DOTALL)
@@ -289,12 +288,12 @@ def _refused(result: Estimate) -> Block:
     """Return the line that stands in the place of an exhibit and its caption, with its reason."""
     refused = f"{NOT_ESTIMABLE.capitalize()}."
     line = say(capitalised(sentence_of(result.reason)), lead=refused)
-    return replace(line, html=f"{line.html}<!--refused-->")
+    return replace(line, html=f"{line.html}{REFUSED}")
 
 
 def _open(exhibit: Block) -> Block:
     """Hide the place where the runner puts the caption."""
-    return replace(exhibit, html=exhibit.html.replace(CAPTION, "<!--caption-->"))
+    return replace(exhibit, html=exhibit.html.replace(CAPTION, OPEN))
 
 
 def table(

@@ -34,7 +34,7 @@ from analysis.exhibits.answers import answer_of, by_whom, finding, label
 from analysis.exhibits.blocks import NOTHING, Block, Label, box, figure, link, say, table
 from analysis.exhibits.charts import sales_by_place
 from analysis.exhibits.findings import money_figure, revenue_figure
-from analysis.exhibits.payload import BRIEF, SPOKEN, Part
+from analysis.exhibits.payload import BRIEF, REFUSED, SPOKEN, Part
 from analysis.numbers import MARKS, spelled
 
 if TYPE_CHECKING:
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     from analysis.event import Event
 
 LABELLED = '<span class="word '  # the beginning of a label
-WITHOUT_FIGURE = "<!--refused-->"  # the caption in the cell below is left out
 CLAIMS = "04_claims"  # the report that holds all verdicts
 OF_TIER: dict[Tier, str] = {
     "facts": "public facts",
@@ -143,13 +142,13 @@ def answers(
     told = [*answered(verdicts, event, readings)]
     if not told:
         none = say("No report of this run judges a claim on this.")
-        return replace(none, html=f"{none.html}{WITHOUT_FIGURE}")
+        return replace(none, html=f"{none.html}{REFUSED}")
     page = _page(told[0][0])
     said = " ".join(dict.fromkeys(text for _, text in told if text))
     html = "".join(f"<p>{escape(text)} {_judged(verdict)}</p>" for verdict, text in told)
     html = html.removesuffix("</p>") + f" {link(_report(page), page)}.</p>"
     if not beside.html:
-        html += WITHOUT_FIGURE
+        html += REFUSED
     else:
         html = (
             f'<div class="beside" style="display:flex"><div>{html}</div>'

@@ -16,6 +16,15 @@ import pandas as pd
 from fewtreated.errors import DataError
 
 MIME = "application/vnd.market-impact+json"
+# Marks that a notebook leaves for the runner
+NOT_SAID = "⟦not said⟧"
+"""Begins a line that is left out without a remark: the other of two wordings."""
+CAPTION = "⁂"
+"""Place of a caption in text; the caption stands in the Markdown cell below its exhibit."""
+OPEN = "<!--caption-->"
+"""The same place in HTML, where it does not show."""
+REFUSED = "<!--refused-->"
+"""Stands in the place of an exhibit; the caption below goes with it."""
 ESTIMATES = ".estimates.parquet"  # suffix of files of estimates
 COLUMNS = {
     **{"report": "str", "table": "int64", "estimand": "str", "label": "str"},
