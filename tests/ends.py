@@ -13,7 +13,7 @@ from unittest import mock
 from matplotlib import pyplot as plt
 from reading import read_json
 
-from analysis import parameters
+from analysis import data, parameters
 from analysis.exhibits import report
 from analysis.prose import NOT_SAID, UntrueError
 from analysis.provenance import ROOT
@@ -95,6 +95,7 @@ def run_cells(notebook, given):
     shell = mock.patch.object(
         report, "get_ipython", return_value=SimpleNamespace(user_ns=namespace)
     )
+    data.LOADED.clear()  # a kernel begins with none
     for kind, tagged, source in cells_of(notebook):
         if kind == "markdown":
             if number >= 0:

@@ -81,6 +81,7 @@ def house(tmp_path):
     return build
 
 
+@pytest.mark.slow  # `make check` says so in a sentence, and is what a commit runs
 def test_the_project_keeps_to_its_limits():
     limits = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["house"]
     assert House(ROOT, limits).breaches() == []

@@ -19,7 +19,7 @@ def test_the_suite_says_at_its_end_what_it_skipped_and_why(tmp_path):
         "2",
         "tests/test_believe.py",
         "-k",
-        "sliders or 200_points",
+        "sliders or 50_points",
     ]
     done = subprocess.run(
         command,

@@ -179,7 +179,7 @@ def test_a_descriptor_of_another_shape_is_refused_by_its_key(tmp_path, changed):
     "error::pytest.PytestUnraisableExceptionWarning"
 )  # as Arrow gives with odd bytes
 @pytest.mark.parametrize(
-    "bomb", [*fuzz.bombs(1 << 18)], ids=lambda bomb: f"{bomb[0]} {bomb[2]!r:.60}"
+    "bomb", [*fuzz.bombs(1 << 16)], ids=lambda bomb: f"{bomb[0]} {bomb[2]!r:.60}"
 )
 def test_a_small_bomb_is_read_or_refused(tmp_path, rows, bomb):
     name, write, of = bomb

@@ -17,7 +17,7 @@ from fewtreated.errors import DataError
 
 MIME = "application/vnd.market-impact+json"
 # Marks that a notebook leaves for the runner
-NOT_SAID = "⟦not said⟧"
+NOT_SAID = "[not said]"
 """Begins a line that is left out without a remark: the other of two wordings."""
 CAPTION = "⁂"
 """Place of a caption in text; the caption stands in the Markdown cell below its exhibit."""
