@@ -510,7 +510,13 @@ def bombs(size: int = 200 * MEGA) -> Iterator[tuple[str, Callable[..., None], tu
         ("a.dta", stata, each)
         for each in ((2, long), (many >> 8, MEGA >> 4), (many, 9999), (many >> 4, 2000))
     )
-    shapes = [(size >> 4, 1, 8), (2, long), (many, MEGA), (1, 1, min(9999, size >> 6)), (1, 1, 1, many)]
+    shapes = [
+        (size >> 4, 1, 8),
+        (2, long),
+        (many, MEGA),
+        (1, 1, min(9999, size >> 6)),
+        (1, 1, 1, many),
+    ]
     shapes += [(9, 1, 1, 0, 99), (1, 1, 1, 0, 0, long)]
     yield from (("a.parquet", parquet, each) for each in shapes)
 
