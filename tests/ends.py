@@ -1,6 +1,7 @@
 """Each notebook's cells run in this process, with parameters at the ends of their ranges."""
 
 import ast
+import json
 import os
 import re
 from contextlib import contextmanager, suppress
@@ -14,6 +15,7 @@ from matplotlib import pyplot as plt
 from reading import read_json
 
 from analysis import data, parameters
+from analysis.evidence import claims, verdicts
 from analysis.exhibits import report
 from analysis.prose import NOT_SAID, UntrueError
 from analysis.provenance import ROOT
@@ -115,6 +117,21 @@ def run_cells(notebook, given):
             number += 1
             yield number, shown
     plt.close("all")
+
+
+def judged(folder):
+    """Write a verdict on every reading, for reports that read them, and return the folder."""
+    every = data.load("readings").fillna("").to_dict("records")
+    found = claims.Finding(margin=2.0)
+    rows = verdicts.as_rows(
+        [claims.judge(row["claim_id"], row["reading"], found) for row in every],
+        as_of="2026-11-25",
+        notebook="02_growth",
+        resources=[],
+    )
+    text = json.dumps([{**row, "report": "02_growth"} for row in rows])
+    (folder / "verdicts.json").write_text(text, encoding="utf-8")
+    return folder
 
 
 def declared(notebook):

@@ -74,7 +74,14 @@ def test_every_file_passes_the_check_with_its_rows_and_recorded_size():
     checked = data.check_files()
     assert list(checked.columns) == ["name", "file", "rows", "bytes", "vintage", "sha256"]
     assert list(checked["bytes"]) == [(data.DATA / path).stat().st_size for path in checked["file"]]
-    assert list(checked["rows"]) == [len(data.load(name)) for name in checked["name"]]
+    tables = checked[["schema" in data.card(name) for name in checked["name"]]]
+    assert list(tables["rows"]) == [len(data.load(name)) for name in tables["name"]]
+    assert {*checked["name"]} - {*tables["name"]} == {"benchmark", "benchmark_costs"}
+
+
+def test_a_file_that_is_no_table_is_not_loaded_as_one():
+    with pytest.raises(DataError, match=r"benchmark/results\.parquet is no table of text; open it"):
+        data.load("benchmark")
 
 
 def test_every_resource_states_its_licence():
@@ -187,7 +194,7 @@ def test_a_row_that_is_cut_short_is_one_line_and_hides_no_other_file(root):
     message = refusal(root)
     assert "62 problems, the first 20 of which are:" in message
     for name in ("events", "splices"):
-        assert f"{name}.csv: sha256:" in message
+        assert f"{name}.csv: its hash is sha256:" in message
 
 
 def test_the_check_reports_the_problems_of_all_files_at_once_and_those_that_nothing_declares(root):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import papermill
 import pytest
+from ends import judged
 from reading import read_json
 from ruamel.yaml import YAML
 
@@ -26,6 +27,8 @@ NOTEBOOKS = ROOT / "notebooks"
 def executed(name, given, folder):
     """Execute a notebook with parameters, and return it with the results of its expressions."""
     model = parameters.parameter_model(NOTEBOOKS / f"{name}.ipynb")
+    if "verdict_folder" in model.model_fields:
+        given = given | {"verdict_folder": str(judged(folder))}
     values = parameters.settled(model, {key: str(value) for key, value in given.items()})
     made = folder / "executed.ipynb"
     papermill.execute_notebook(

@@ -76,8 +76,8 @@ def test_an_error_is_that_of_leaving_out_each_group_of_buyers(tables):
     found = households.exposed(tables)
     without = []
     for group in tables.groups:
-        tables = {name: getattr(tables, name) for name in ("purchases", "buyers")}
-        left = {name: table[table["buyer_group"] != group] for name, table in tables.items()}
+        counted = {name: getattr(tables, name) for name in ("purchases", "buyers")}
+        left = {name: table[table["buyer_group"] != group] for name, table in counted.items()}
         without.append(households.exposed(dataclasses.replace(tables, **left)).value[0])
     squares = (np.array(without) - found.value) ** 2
     assert found.std_error == pytest.approx([np.sqrt(99 / 100 * squares.sum())])
