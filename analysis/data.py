@@ -167,8 +167,7 @@ def load(name: str, *, root: Path = DATA) -> pd.DataFrame:
     content, changed = _read(entry, root)
     _refuse(changed, f"load {name}")
     if "schema" not in entry:
-        path = root / entry["path"]
-        raise DataError(f"Cannot load {name}: {path} is no table of text; open it yourself")
+        raise DataError(f"Cannot load {root / entry['path']}: it is no table of text; open it")
     fields = entry["schema"]["fields"]
     dates = [field["name"] for field in fields if field["type"] == "date"]
     try:

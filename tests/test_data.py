@@ -80,7 +80,7 @@ def test_every_file_passes_the_check_with_its_rows_and_recorded_size():
 
 
 def test_a_file_that_is_no_table_is_not_loaded_as_one():
-    with pytest.raises(DataError, match=r"benchmark/results\.parquet is no table of text; open it"):
+    with pytest.raises(DataError, match=r"benchmark/results\.parquet: it is no table of text"):
         data.load("benchmark")
 
 
