@@ -77,8 +77,8 @@ def awaited(address: str) -> bytes:
 
 
 @contextmanager
-def server(folder: Path) -> Iterator[str]:
-    """Serve JupyterLab on a folder, and yield its address."""
+def server(folder: Path, settings: Path) -> Iterator[str]:
+    """Serve JupyterLab on a folder, and yield its address; `settings` is for what it remembers."""
     port = free_port()
     options = {
         "ServerApp.port": port,
@@ -87,7 +87,7 @@ def server(folder: Path) -> Iterator[str]:
         "ServerApp.disable_check_xsrf": True,
         "LabApp.expose_app_in_browser": True,
         "LabApp.app_settings_dir": ROOT / "notebooks" / ".lab",
-        "LabApp.workspaces_dir": folder / ".workspaces",
+        "LabApp.workspaces_dir": settings,
     }
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"]
     command += [f"--{name}={value}" for name, value in options.items()]
@@ -169,7 +169,11 @@ async def _run_all(address: str, notebook: str, driven: str, picture: Path | Non
 
 def run_in_lab(folder: Path, notebook: str, picture: Path | None = None, height: int = 1400) -> Any:
     """Run all cells of a notebook in a folder in JupyterLab, save it, and return its content."""
-    with server(folder) as address, browser(height) as driven:
+    with (
+        tempfile.TemporaryDirectory() as settings,
+        server(folder, Path(settings)) as address,
+        browser(height) as driven,
+    ):
         asyncio.run(_run_all(address, notebook, driven, picture))
     return json.loads((folder / notebook).read_bytes())
 
