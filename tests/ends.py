@@ -125,7 +125,7 @@ def judged(folder):
     found = claims.Finding(margin=2.0)
     rows = verdicts.as_rows(
         [claims.judge(row["claim_id"], row["reading"], found) for row in every],
-        as_of="2026-11-25",
+        as_of=data.newest()["vintage"],
         notebook="02_growth",
         resources=[],
     )

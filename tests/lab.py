@@ -77,8 +77,8 @@ def awaited(address: str) -> bytes:
 
 
 @contextmanager
-def server(folder: Path, settings: Path) -> Iterator[str]:
-    """Serve JupyterLab on a folder, and yield its address; `settings` is for what it remembers."""
+def server(folder: Path) -> Iterator[str]:
+    """Serve JupyterLab on a folder, and yield its address."""
     port = free_port()
     options = {
         "ServerApp.port": port,
@@ -87,19 +87,20 @@ def server(folder: Path, settings: Path) -> Iterator[str]:
         "ServerApp.disable_check_xsrf": True,
         "LabApp.expose_app_in_browser": True,
         "LabApp.app_settings_dir": ROOT / "notebooks" / ".lab",
-        "LabApp.workspaces_dir": settings,
     }
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"]
     command += [f"--{name}={value}" for name, value in options.items()]
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     quiet: dict[str, Any] = dict.fromkeys(("stdout", "stderr"), subprocess.DEVNULL)
-    lab = subprocess.Popen(command, env=os.environ | {"PATH": path}, **quiet)
-    try:
-        awaited(f"http://127.0.0.1:{port}/api")
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        lab.terminate()
-        lab.wait()
+    with tempfile.TemporaryDirectory() as remembered:
+        command.append(f"--LabApp.workspaces_dir={remembered}")
+        lab = subprocess.Popen(command, env=os.environ | {"PATH": path}, **quiet)
+        try:
+            awaited(f"http://127.0.0.1:{port}/api")
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            lab.terminate()
+            lab.wait()
 
 
 @contextmanager
@@ -169,11 +170,7 @@ async def _run_all(address: str, notebook: str, driven: str, picture: Path | Non
 
 def run_in_lab(folder: Path, notebook: str, picture: Path | None = None, height: int = 1400) -> Any:
     """Run all cells of a notebook in a folder in JupyterLab, save it, and return its content."""
-    with (
-        tempfile.TemporaryDirectory() as settings,
-        server(folder, Path(settings)) as address,
-        browser(height) as driven,
-    ):
+    with server(folder) as address, browser(height) as driven:
         asyncio.run(_run_all(address, notebook, driven, picture))
     return json.loads((folder / notebook).read_bytes())
 
