@@ -126,6 +126,29 @@ def leaving():
     return frame[~gone]
 
 
+def ended(frame):
+    """Return a frame in which sales of two firms never treated are empty in the last two months."""
+    last = frame["firm"].isin(["F02", "F03"]) & (frame["month"] > MONTHS[5])
+    return frame.assign(sales=frame["sales"].mask(last))
+
+
+@pytest.mark.parametrize("absent", ["zero", "missing"])
+def test_an_outcome_that_is_empty_to_the_end_is_read_as_one_without_a_row(absent):
+    empty = ended(long())
+    dropped = empty[empty["sales"].notna()]
+    found = [ft.att_gt(frame, **CALL, absent=absent) for frame in (empty, dropped)]
+    same(found[0], found[1])
+    assert found[0].effects.counts == found[1].effects.counts
+
+
+def test_an_empty_outcome_before_the_end_is_missing_whatever_absent_means():
+    frame = long()
+    frame.loc[(frame["firm"] == "F02") & (frame["month"] == MONTHS[5]), "sales"] = np.nan
+    y = Y.copy()
+    y[2, 5] = np.nan
+    same(ft.att_gt(frame, **CALL, absent="zero"), by_cohort.att_gt(y, FIRST).effects)
+
+
 def test_absent_rows_of_firms_that_leave_are_zero_or_missing_as_asked_and_counted():
     y = Y.copy()
     y[np.ix_([0, 1, 4], [6, 7])] = 0
@@ -435,7 +458,7 @@ def test_an_absent_row_is_an_exit_only_if_it_means_zero():
     gone = frame[frame["sales"] > 0]
     found = ft.survival(gone, **CALL, absent="zero", horizon=6)
     same(found, ft.survival(frame, **CALL, horizon=6))
-    with pytest.raises(errors.DesignError, match="Cannot tell what absent rows mean"):
+    with pytest.raises(errors.DesignError, match="Cannot tell what absent outcomes mean"):
         ft.survival(gone, **CALL, horizon=6)
 
 

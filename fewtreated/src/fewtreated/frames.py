@@ -166,7 +166,7 @@ def att_gt(
         One row per unit and period.
     first_treated : column
         First treated period. NaN, NaT, infinity, an empty string, a 0 before the first period, or a
-        period after the last one means never. Units without an untreated period are dropped and
+        period after the last one means never; a 0 in a frame that begins with period 0 is refused. Units without an untreated period are dropped and
         counted.
     outcome, unit, time : column
         Each effect is of the units with an outcome in both of its periods; with covariates, of
@@ -182,9 +182,10 @@ def att_gt(
     comparison : {"never", "not_yet"}
         Units that are never treated, or not until the later period of an effect.
     absent : {"zero", "missing"}
-        What a row that is not there means: an outcome of zero, or one that was not observed. It
-        must be given if rows of treated units end before the last period, since their exit may be
-        the effect.
+        What an absent outcome means: zero, or that it was not observed. An outcome is absent if it
+        has no row, or if it and all later ones of its unit are missing. It must be given if those
+        of any unit end before the last period, since an exit may be the effect, or a fall that the
+        comparison had too.
     scale : {"level", "ratio"}
         Mean effect in units of the outcome, or log of the observed over the counterfactual total,
         in log points.
@@ -226,7 +227,7 @@ def att_gt(
     y = long.values(outcome, "outcome")
     first = long.dates(first_treated, anticipation)
     x = long.covariates(covariates)
-    filled = long.absent(absent, np.isfinite(first))
+    filled = long.absent(absent, y)
     y[filled] = 0.0
     options: dict[str, Any] = {
         "scale": scale,
@@ -554,7 +555,7 @@ def survival(
     long = Long(data, unit, time)
     y = long.values(outcome, "outcome")
     first = long.dates(first_treated)
-    y[long.absent(absent, np.isfinite(first))] = 0.0
+    y[long.absent(absent, y)] = 0.0
     if not np.isfinite(first).any():
         raise DesignError(
             f"Cannot compare survival: column {first_treated!r} has no period of treatment within"

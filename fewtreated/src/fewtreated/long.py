@@ -128,23 +128,28 @@ class Long:
         """
         return {str(name): _numbers(self._first(name, "covariates")) for name in _several(names)}
 
-    def absent(self, absent: Literal["zero", "missing"] | None, treated: Bools) -> Bools:
-        """Return which outcomes to set to zero, bool[unit, time]; `treated` is bool[unit].
+    def absent(self, absent: Literal["zero", "missing"] | None, y: Floats) -> Bools:
+        """Return which outcomes to set to zero, bool[unit, time]: those that are absent.
 
-        Raise DesignError if nothing is said about absent rows, and those of treated units end
-        early.
+        An outcome is absent if it has no row, or if it is missing and so are all later ones of its
+        unit, which has then left. `y`, float64[unit, time], is NaN if missing.
+
+        Raise DesignError if units leave, and nothing is said about what that means.
         """
         if absent is not None:
             check_choice("absent", absent, ("zero", "missing"))
-        if absent is None and (exits := treated & ~self.seen[:, -1]).any():
-            last = self.periods[int(np.flatnonzero(self.seen[exits][0])[-1])]
+        observed = np.isfinite(y)
+        not_yet_left = np.logical_or.accumulate(observed[:, ::-1], axis=1)[:, ::-1]
+        left = ~not_yet_left & observed.any(axis=1, keepdims=True)
+        if absent is None and (exits := left[:, -1]).any():
+            last = self.periods[int(np.flatnonzero(observed[exits][0])[-1])]
             raise DesignError(
-                f"Cannot tell what absent rows mean: those of {exits.sum():,} of {treated.sum():,}"
-                f" treated units end before {self.periods[-1]}, first those of"
+                f"Cannot tell what absent outcomes mean: those of {exits.sum():,} of"
+                f" {len(exits):,} units end before {self.periods[-1]}, first those of"
                 f' {_quoted(self.units[exits][0])} in {last}; pass absent="zero" if they had no'
                 ' outcome then, or absent="missing" if it was not observed'
             )
-        return ~self.seen & (absent == "zero")
+        return (~self.seen | left) & (absent == "zero")
 
     def _first(self, name: Hashable, what: str) -> pd.Series:
         """Return a column's value in each unit's first row.
@@ -180,7 +185,15 @@ class Long:
         if not pd.api.types.is_numeric_dtype(column):
             column = column.mask([isinstance(date, str) and not date.strip() for date in column])
         ordinal, frequency = _ordinals(column)
-        dated = np.isfinite(ordinal) & ((ordinal != 0) | bool(frequency) | (self.start <= 0))
+        zero = (ordinal == 0) & (not frequency)
+        if zero.any() and self.start == 0:
+            raise DesignError(
+                f"Cannot tell what 0 means in column {name!r}: {zero.sum():,} units have it, such as"
+                f" {_quoted(self.units[zero][0])}, and the first period is 0 too. If they were never"
+                " treated, set it to NaN; if they were treated from the first period on, drop them:"
+                " they have no untreated period"
+            )
+        dated = np.isfinite(ordinal) & ~(zero & (self.start > 0))
         if dated.any() and frequency != self.frequency:
             kinds = " and ".join(kind or "whole numbers" for kind in (self.frequency, frequency))
             raise DataError(

@@ -189,15 +189,28 @@ class GroupTime(Shown):
 
         The array is float64[2, cell], NaN if undefined.
 
-        Cells without sales are kept, since leaving them out of a total would select on the outcome.
+        Cells without sales, observed or expected, are kept on the ratio scale, since leaving them
+        out of a total would select on the outcome.
         """
         totals = np.full((2, self.cells.shape[1]), np.nan)
         for pair in self._pairs(np.arange(self.cells.shape[1])):
             totals[:, pair.terms] = self._compare(
                 self.sums[pair.treated], self.sums[pair.comparison], pair
             )
-        totals[:, ~(np.isfinite(totals).all(axis=0) & (totals[1] > 0))] = np.nan
+        defined = np.isfinite(totals).all(axis=0)
+        if self.scale == "level":
+            defined &= totals[1] > 0
+        totals[:, ~defined] = np.nan
         return totals
+
+    @cached_property
+    def sizes(self) -> dict[str, int]:
+        """The counts, with that of treated units that no treated cell compares with others."""
+        treated, _, cohort, time, _ = self.cells
+        compared = np.isfinite(self.totals[1]) & (time >= cohort)
+        alone = np.setdiff1d(treated, treated[compared])
+        units = sum(len(self.groups[number].rows) for number in alone)
+        return {**self.counts, "treated_without_comparison": units}
 
     @cached_property
     def effects(self) -> Estimate:
@@ -248,10 +261,11 @@ class GroupTime(Shown):
         The latter is int64[cell], -1 for none.
         """
         check_choice("kind", kind, get_args(Kind))
-        observed, _ = self.totals
-        estimable = np.isfinite(observed)
+        observed, expected = self.totals
+        compared = np.isfinite(observed)
+        estimable = compared
         if self.scale == "ratio":
-            estimable = observed > 0  # log 0 is not an effect
+            estimable = (observed > 0) & (expected > 0)  # log 0 is not an effect
         _, _, cohort, time, _ = self.cells
         by = {
             "simple": np.zeros_like(time),
@@ -262,10 +276,13 @@ class GroupTime(Shown):
         shown = (time >= cohort) | (kind == "dynamic")
         keys = np.unique(by[estimable & shown])
         if not len(keys):
-            raise DesignError(
-                f"Cannot estimate the {kind} effect: none of {len(time)} cells has a comparison;"
-                " widen the window"
-            )
+            why = f"none of {len(time)} cells has a comparison; widen the window"
+            if (compared & shown).any():
+                why = (
+                    f"outcomes are zero in all {np.sum(compared & shown)} cells, observed or"
+                    ' expected, and a ratio needs both; use scale="level"'
+                )
+            raise DesignError(f"Cannot estimate the {kind} effect: {why}")
         terms = [str(key) for key in keys]
         if kind == "simple":
             terms = [kind]
@@ -338,8 +355,11 @@ class GroupTime(Shown):
         average = partial(self._average, kind=kind, by_period=1 / cells.clip(1))
         value = average(totals)
         value[~np.isfinite(value)] = np.nan
-        units = self._treated_units(term, len(terms))[: len(value)]
-        most_df = jackknife.most_df(self._treated_clusters(units))
+        treated, comparison, *_ = self.cells
+        units = self._units(treated, term, len(terms))[: len(value)]
+        others = self._units(comparison, term, len(terms))[: len(value)]
+        fewest = np.minimum(self._clusters_of(units), self._clusters_of(others, nested=True))
+        most_df = jackknife.most_df(fewest)
         errors = self._jackknife(average, totals, term, value, most_df)
         return Estimate(
             estimand=estimand,
@@ -347,7 +367,7 @@ class GroupTime(Shown):
             terms=(*terms, "average")[: len(value)],
             value=value,
             n=units.sum(axis=1),
-            counts=self.counts,
+            counts=self.sizes,
             clusters=self.labels,
             reason=_reason(value, np.diag(errors["covariance"])),
             **errors,
@@ -364,20 +384,31 @@ class GroupTime(Shown):
             return np.append(value, [value.mean(axis=0)], axis=0)
         return value
 
-    def _treated_units(self, term: Ints, count: int) -> Ints:
-        """Count the treated units behind each term by group, each once, int64[term + 1, group].
+    def _units(self, side: Ints, term: Ints, count: int) -> Ints:
+        """Count the units behind each term by group, each once, int64[term + 1, group].
 
-        The last row is that of all terms.
+        The `side`, int64[cell], is that of the treated or of the comparison. The last row is that
+        of all terms.
         """
         units = np.zeros((count + 1, len(self.groups)), dtype=np.int64)
         kept = np.flatnonzero(term >= 0)
-        treated, _, _, time, _ = self.cells[:, kept]
-        np.maximum.at(units, (term[kept], treated), self.observed[treated, time])
+        time = self.cells[3, kept]
+        np.maximum.at(units, (term[kept], side[kept]), self.observed[side[kept], time])
         units[-1] = units.max(axis=0)
         return units
 
-    def _treated_clusters(self, units: Ints) -> Ints:
-        """Count each term's treated clusters; `units` is int64[term, group]."""
+    def _clusters_of(self, units: Ints, *, nested: bool = False) -> Ints:
+        """Count the clusters behind each term; `units` is int64[term, group].
+
+        Groups to compare with are `nested` within a stratum: the largest holds the others.
+        """
+        if self.cluster is None and nested:
+            strata, stratum = np.unique(
+                [group.stratum for group in self.groups], return_inverse=True
+            )
+            largest = np.zeros((len(strata), len(units)), dtype=np.int64)
+            np.maximum.at(largest, stratum, units.T)
+            return np.asarray(largest.sum(axis=0))
         if self.cluster is None:
             return np.asarray(units.sum(axis=1))
         held = np.zeros((len(self.groups), len(self.labels)), dtype=bool)

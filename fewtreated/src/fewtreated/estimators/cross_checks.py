@@ -301,7 +301,7 @@ def _estimate(
     with np.errstate(divide="ignore", invalid="ignore"):
         value = average(totals)
         changes = left_out(average, totals, moved.T).T
-    n, treated_clusters = _treated(units, code, np.asarray(cells.any(axis=1)))
+    n, fewest = _behind(units, code, np.asarray(cells.any(axis=1)))
     reason = ""
     if lost := int(np.isnan(changes).any(axis=0).sum()):
         reason = f"{lost} of {len(terms)} terms rest on a single cluster, or have no positive total"
@@ -312,7 +312,7 @@ def _estimate(
         value=value,
         scores=jackknife.scores(changes, np.count_nonzero(moved.any(axis=1))),
         n=n,
-        max_df=jackknife.most_df(treated_clusters),
+        max_df=jackknife.most_df(fewest),
         reason=reason,
         counts=units.counts,
         clusters=units.labels,
@@ -330,12 +330,17 @@ def _average(totals: Any, *, scale: Scale) -> Any:
     )
 
 
-def _treated(units: Units, code: Ints, in_term: Bools) -> tuple[Ints, Ints]:
-    """Count the treated units and their clusters by term; `in_term` is bool[cohort, term]."""
+def _behind(units: Units, code: Ints, in_term: Bools) -> tuple[Ints, Ints]:
+    """Count the treated units by term, and the clusters of the side that has fewer.
+
+    `in_term` is bool[cohort, term].
+    """
     held = np.array(
         [
             np.bincount(code[units.cohort == cohort], minlength=len(units.labels))
             for cohort in range(len(units.first))
         ]
     )
-    return held.sum(axis=1) @ in_term, ((held.T @ in_term) > 0).sum(axis=0)
+    treated = ((held.T @ in_term) > 0).sum(axis=0)
+    never = len(np.unique(code[units.cohort < 0]))
+    return held.sum(axis=1) @ in_term, np.minimum(treated, never)

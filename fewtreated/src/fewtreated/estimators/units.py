@@ -208,9 +208,14 @@ def _check_sides(counts: dict[str, int], comparison: Comparison) -> None:
 def _check_units(y: Floats, first: Floats, weight: Floats, scale: Scale) -> None:
     """Raise DesignError for dates, weights or outcomes that cannot be used.
 
-    These are missing dates, weights that are not positive, and negative outcomes on the ratio
+    These are missing dates, or between two periods, weights that are not positive, and negative outcomes on the ratio
     scale.
     """
+    if (part := np.isfinite(first) & (first != np.floor(first))).any():
+        raise DesignError(
+            f"Cannot use {first[part][0]:g} as a first treated period ({part.sum()} of {len(y)} are"
+            " not whole); pass the index of a column, or inf for never"
+        )
     if undated := int(np.isnan(first).sum()):
         raise DesignError(
             f"Cannot use missing treatment dates ({undated} of {len(y)}); set never-treated units"
