@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import statsmodels.api as sm
 from diff_diff import CallawaySantAnna
+from fewtreated.errors import DesignError
 from fewtreated.estimate import Estimate
 from fewtreated.estimators.att_gt import att_gt
 from fewtreated.jackknife import effective
@@ -480,3 +481,134 @@ def test_the_band_is_wider_than_an_interval_of_its_freedom_and_covers_all_terms_
         missed += bool(((low > 0) | (high < 0)).any())
     error = np.sqrt(0.05 * 0.95 / runs)
     assert missed / runs < 0.05 + 4 * error
+
+
+def few_others(comparison_clusters, draws, seed):
+    """Draw effects of zero on forty clusters, with shocks to clusters, beside a few others."""
+    rng = np.random.default_rng(seed)
+    clusters = 40 + comparison_clusters
+    cluster = np.repeat(np.arange(clusters), 3)
+    first = np.where(cluster < 40, 1.0, np.inf)
+    for _ in range(draws):
+        change = rng.normal(size=clusters)[cluster] + 0.5 * rng.normal(size=len(cluster))
+        yield np.column_stack([np.zeros(len(cluster)), change]), first, cluster
+
+
+@pytest.mark.parametrize("comparison_clusters", [2, 3])
+def test_few_comparison_clusters_limit_degrees_of_freedom_so_that_intervals_cover(
+    comparison_clusters,
+):
+    held = []
+    for y, first, cluster in few_others(comparison_clusters, 150, seed=4):
+        effect = att_gt(y, first, cluster=cluster).aggregate()
+        assert effect.df.tolist() == [comparison_clusters - 1]
+        low, high = effect.conf_int[:, 0]
+        held.append(low <= 0 <= high)
+    assert np.mean(held) > 0.95 - 2 * np.sqrt(0.05 * 0.95 / 150)
+
+
+def test_strata_and_not_yet_count_the_clusters_compared_with_once():
+    y, first = panel(2)
+    units = len(y)
+    never = int(np.isinf(first).sum())
+    stratum = np.arange(units) % 2
+    alone = att_gt(y, first, strata=stratum, comparison="not_yet").aggregate()
+    each = att_gt(
+        y, first, strata=stratum, comparison="not_yet", cluster=np.arange(units)
+    ).aggregate()
+    np.testing.assert_allclose(alone.df, each.df, rtol=1e-9)
+    assert each.max_df[0] >= never - 1
+
+
+def test_treated_units_without_a_comparison_are_counted_and_printed():
+    y, first = panel(3)
+    stratum = np.where(np.arange(len(y)) < 20, "alone", "others")
+    first[:20] = 5.0
+    effect = att_gt(y, first, strata=stratum).aggregate()
+    assert effect.counts["treated_without_comparison"] == 20
+    assert "treated without comparison 20" in repr(effect)
+    late = att_gt(y[np.isfinite(first)], first[np.isfinite(first)], comparison="not_yet")
+    last = int((first[np.isfinite(first)] == first[np.isfinite(first)].max()).sum())
+    assert late.aggregate().counts["treated_without_comparison"] == last
+
+
+BASED = {"base": "weighted"}
+
+
+@pytest.mark.parametrize("scale", ["level", "ratio"])
+def test_a_weighted_base_mixes_the_last_period_and_the_mean_of_all_before(scale):
+    rng = np.random.default_rng(7)
+    y = np.exp(rng.normal(size=(60, 1)) + 0.3 * rng.normal(size=(60, T)))
+    first = np.where(np.arange(60) < 12, 5.0, np.inf)
+    study = att_gt(y, first, scale=scale, **BASED)
+    weight = study.base_weight.value
+    assert 0 < weight < 1
+    base = weight * y[:, 4] + (1 - weight) * y[:, :5].mean(axis=1)
+    two = np.column_stack([base, y[:, 5]])
+    expected = att_gt(two, np.where(first < np.inf, 1.0, np.inf), scale=scale).aggregate()
+    np.testing.assert_allclose(study.effects["g=5 t=5"].value, expected.value, rtol=1e-12)
+    assert study.effects.columns["event_time"].min() == 0
+    assert study.aggregate().details == {"base_weight": weight}
+
+
+def test_the_base_is_the_last_period_if_shocks_last_and_the_mean_if_they_are_brief():
+    rng = np.random.default_rng(8)
+    brief = rng.normal(size=(400, 12))
+    first = np.where(np.arange(400) < 50, 8.0, np.inf)
+    assert att_gt(brief, first, **BASED).base_weight.value < 0.1
+    assert att_gt(brief.cumsum(axis=1), first, **BASED).base_weight.value > 0.9
+
+
+def test_errors_with_a_weighted_base_weigh_it_again_without_each_cluster():
+    rng = np.random.default_rng(9)
+    y = rng.normal(size=(90, T)) + 0.5 * rng.normal(size=(90, T)).cumsum(axis=1)
+    first = np.where(np.arange(90) < 16, 4.0 + np.arange(90) % 2, np.inf)
+    cluster = np.arange(90) // 2
+    study = att_gt(y, first, cluster=cluster, **BASED)
+    value = study.aggregate().value[0]
+    last, mean = (
+        np.array([_effect(y[kept], first[kept], how) for kept in _without(cluster)])
+        for how in ("last", "mean")
+    )
+    weight = study.base_weight.without
+    assert np.ptp(weight) > 0
+    np.testing.assert_allclose(weight[:8], study.base_weight.value)  # treated clusters
+    changes = value - (weight * last + (1 - weight) * mean)
+    expected = np.sqrt(np.sum(changes**2) * 44 / 45)
+    np.testing.assert_allclose(study.aggregate().std_error, expected, rtol=1e-9)
+
+
+def _without(cluster):
+    return [cluster != one for one in np.unique(cluster)]
+
+
+def _effect(y, first, how):
+    """Return the effect on the treated, weighted by units and periods, from a base by hand."""
+    total = count = 0
+    for start in np.unique(first[np.isfinite(first)]).astype(int):
+        base = y[:, start - 1] if how == "last" else y[:, :start].mean(axis=1)
+        change = y[:, start:] - base[:, np.newaxis]
+        treated = first == start
+        gap = change[treated].mean(axis=0) - change[np.isinf(first)].mean(axis=0)
+        total += treated.sum() * gap.sum()
+        count += treated.sum() * len(gap)
+    return total / count
+
+
+@pytest.mark.parametrize("scale", ["level", "ratio"])
+def test_a_weighted_base_of_units_with_a_missing_outcome_is_of_those_they_have(scale):
+    y, first = panel(5)
+    y = np.exp(0.2 * y)
+    whole = att_gt(y, first, scale=scale, comparison="not_yet", **BASED).aggregate()
+    y[0, 0] = np.nan
+    one_less = att_gt(y, first, scale=scale, comparison="not_yet", **BASED).aggregate()
+    np.testing.assert_allclose(one_less.value, whole.value, atol=0.01)
+    np.testing.assert_allclose(one_less.std_error, whole.std_error, rtol=0.02)
+    assert one_less.counts["missing"] == 1
+
+
+def test_a_base_cannot_be_weighted_by_two_clusters_or_by_none():
+    y, first = panel(6)
+    cluster = np.where(np.isinf(first), np.arange(len(y)) % 2, 2 + np.arange(len(y)))
+    with pytest.raises(DesignError, match="they differ in 2 clusters"):
+        att_gt(y, first, cluster=cluster, **BASED).aggregate()

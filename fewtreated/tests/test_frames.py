@@ -170,22 +170,60 @@ def test_single_absent_rows_and_empty_cells_cost_no_unit():
 
 
 @pytest.mark.parametrize("covariates", [None, ["size"]])
-def test_of_two_clusters_the_one_with_wider_intervals_is_used_and_named(covariates):
-    both = ft.att_gt(long(), **CALL, covariates=covariates, cluster=["group", "fifth"])
-    alone = [
-        ft.att_gt(long(), **CALL, covariates=covariates, cluster=name)
-        for name in ("group", "fifth")
-    ]
-    for kind in ("simple", "dynamic"):
-        widths = [float(np.diff(one.aggregate(kind).conf_int, axis=0).sum()) for one in alone]
-        wider = int(widths[1] > widths[0])
-        same(both.aggregate(kind), alone[wider].aggregate(kind))
-        names = ["group", "fifth"][:: 1 - 2 * wider]
-        assert (
-            f"95% confidence interval, errors clustered by {names[0]}, wider than by {names[1]}"
-            in repr(both.aggregate(kind))
-        )
-    assert "95% confidence interval, errors clustered by fifth\n" in repr(alone[1])
+@pytest.mark.parametrize("kind", ["simple", "dynamic"])
+def test_two_clusters_add_up_and_their_pairs_are_taken_off(covariates, kind):
+    """Each unit is a pair of its own here, so that pairs are what is without clusters."""
+
+    def of(cluster):
+        found = ft.att_gt(frame, **CALL, covariates=covariates, cluster=cluster)
+        return found.aggregate(kind)
+
+    frame = long()
+    frame["eighth"] = frame["firm"].str[1:].astype(int) // 5
+    both, one, other, pairs = map(of, (["eighth", "fifth"], "eighth", "fifth", "firm"))
+    assert both.interval == "confidence interval, errors clustered by eighth and by fifth"
+    assert one.interval == "confidence interval, errors clustered by eighth"
+    larger = np.maximum(one.std_error, other.std_error) ** 2
+    expected = one.std_error**2 + other.std_error**2 - pairs.std_error**2
+    whole = one.covariance + other.covariance - pairs.covariance
+    if np.linalg.eigvalsh(whole).min() >= 0:
+        np.testing.assert_allclose(both.std_error**2, np.maximum(expected, larger), rtol=1e-9)
+    assert (both.std_error**2 >= larger * (1 - 1e-12)).all()
+    assert np.linalg.eigvalsh(both.covariance).min() > -1e-12
+    np.testing.assert_allclose(both.df, np.minimum(one.df, other.df))
+    assert both.joint_df == min(one.joint_df, other.joint_df)
+
+
+def test_two_clusters_cover_shocks_to_both_where_the_wider_of_two_does_not():
+    """Effects of zero, and shocks of the same size to each of 20 rows and 20 columns."""
+    rng = np.random.default_rng(5)
+    row, column = np.indices((20, 20)).reshape(2, -1)
+    treated = (row + column) % 2 == 0
+    frame = pd.DataFrame({"firm": np.arange(400), "row": row, "column": column})
+    frame["closed"] = np.where(treated, 1, np.inf)
+    frame = frame.loc[np.repeat(np.arange(400), 2)].reset_index(drop=True)
+    frame["month"] = np.arange(800) % 2
+    held = {"wider": [], "both": []}
+    for _ in range(120):
+        side = 1 - 2 * treated
+        shocks = side * (rng.normal(size=20)[row] + rng.normal(size=20)[column])
+        frame["sales"] = np.column_stack([np.zeros(400), shocks + rng.normal(size=400)]).ravel()
+        found = [
+            ft.att_gt(frame, **CALL, cluster=cluster).aggregate()
+            for cluster in ("row", "column", ["row", "column"])
+        ]
+        covers = [bool(low <= 0 <= high) for low, high in (one.conf_int[:, 0] for one in found)]
+        wider = int(found[1].std_error[0] > found[0].std_error[0])
+        held["wider"].append(covers[wider])
+        held["both"].append(covers[2])
+    error = np.sqrt(0.05 * 0.95 / 120)
+    assert np.mean(held["both"]) > 0.95 - 2 * error
+    assert np.mean(held["wider"]) < 0.95 - 2 * error
+
+
+def test_more_than_two_clusters_are_refused():
+    with pytest.raises(errors.DesignError, match="Cannot cluster in 3 ways, by group, fifth"):
+        ft.att_gt(long(), **CALL, cluster=["group", "fifth", "category"])
 
 
 def test_results_are_tidy_printed_pickled_and_sent_to_other_processes():

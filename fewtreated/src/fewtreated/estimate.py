@@ -54,6 +54,8 @@ class Estimate(Shown):
         Coverage of intervals.
     max_df : float or float64[term]
         Upper limit on the degrees of freedom of Student's t (infinite for the normal); see `df`.
+    max_joint_df : float
+        Upper limit on `joint_df`.
     interval : str
         Kind of interval.
     reason : str
@@ -83,6 +85,7 @@ class Estimate(Shown):
     n: Any = 0
     level: float = 0.95
     max_df: float | Floats = np.inf
+    max_joint_df: float = np.inf
     interval: str = "confidence interval"
     reason: str = ""
     columns: Mapping[str, Any] = field(default_factory=dict)
@@ -461,7 +464,7 @@ class Estimate(Shown):
         cover too little where one cluster dominates (.87 of plain panels with a log-sd of 2 and 30
         groups, .92 without it).
         """
-        return float(np.exp(np.nanmean(np.log(self._df(1.0)))))
+        return min(float(np.exp(np.nanmean(np.log(self._df(1.0))))), self.max_joint_df)
 
     def sup_t_band(self) -> Floats:
         """Return the limits of a sup-t band that covers all terms jointly, float64[2, term]."""

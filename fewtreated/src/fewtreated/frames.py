@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 import pandas as pd
 
+from fewtreated.clusterings import combined
 from fewtreated.display import Shown, cut
 from fewtreated.errors import DesignError, check_choice, whole_number
-from fewtreated.estimate import Estimate, Floats, Ints, widest
+from fewtreated.estimate import Estimate, Floats, Ints
 from fewtreated.estimators import att_gt as by_cohort
 from fewtreated.estimators import exposure as by_exposure
 from fewtreated.estimators import honest_did, synthetic
+from fewtreated.estimators.base import Base
 from fewtreated.estimators.cross_checks import doubly_robust
 from fewtreated.estimators.power import minimum_detectable_effect
 from fewtreated.estimators.survival import exit_survival
@@ -47,8 +49,8 @@ class CohortEffects(Shown):
     Attributes
     ----------
     studies : dict of str to GroupTime or Units
-        Effects by the column that errors are clustered by, or units for the doubly robust
-        estimator.
+        Effects by the column that errors are clustered by, and by pairs of two columns; units for
+        the doubly robust estimator.
     outcome : str
     periods : Index
     effects : Estimate
@@ -95,7 +97,7 @@ class CohortEffects(Shown):
         return estimate
 
     def _average(self, kind: Any) -> Estimate:
-        """Return the estimate with the widest intervals of those clustered by each column."""
+        """Return the average with errors by the columns of clusters, one or two."""
 
         def of(study: by_cohort.GroupTime | Units) -> Estimate:
             if isinstance(study, Units):
@@ -104,7 +106,7 @@ class CohortEffects(Shown):
                 return study.effects
             return study.aggregate(kind)
 
-        estimate = _widest({column: of(study) for column, study in self.studies.items()})
+        estimate = combined({column: of(study) for column, study in self.studies.items()})
         return replace(estimate, unit=_named(estimate.unit, self.outcome))
 
     @property
@@ -157,6 +159,7 @@ def att_gt(
     absent: Literal["zero", "missing"] | None = None,
     scale: Scale = "level",
     anticipation: int = 0,
+    base: Base = "last",
 ) -> CohortEffects:
     """Estimate effects by cohort and period, relative to units that are never, or not yet, treated.
 
@@ -166,8 +169,8 @@ def att_gt(
         One row per unit and period.
     first_treated : column
         First treated period. NaN, NaT, infinity, an empty string, a 0 before the first period, or a
-        period after the last one means never; a 0 in a frame that begins with period 0 is refused. Units without an untreated period are dropped and
-        counted.
+        period after the last one means never; a 0 in a frame that begins with period 0 is refused.
+        Units without an untreated period are dropped and counted.
     outcome, unit, time : column
         Each effect is of the units with an outcome in both of its periods; with covariates, of
         those with all outcomes.
@@ -176,9 +179,9 @@ def att_gt(
         standard errors of :func:`fewtreated.estimators.cross_checks.doubly_robust`.
     weights, strata : column, optional
         Sampling weights, and groups within which units are compared; one value per unit.
-    cluster : column or list of columns, optional
-        Clusters for standard errors; one value per unit. Of several columns, the one that gives the
-        wider intervals is used, and named below the result.
+    cluster : column or list of two columns, optional
+        Clusters for standard errors; one value per unit. Of two columns, shocks to the clusters of
+        either count, as in :func:`fewtreated.clusterings.combined`.
     comparison : {"never", "not_yet"}
         Units that are never treated, or not until the later period of an effect.
     absent : {"zero", "missing"}
@@ -191,6 +194,11 @@ def att_gt(
         in log points.
     anticipation : int
         Periods before treatment in which an effect is allowed.
+    base : {"last", "weighted"}
+        What changes are taken from: the last untreated period, or a mixture of it and of the mean
+        of all untreated periods, weighted so that units that are never treated differ least by
+        chance. Weighted gives shorter intervals, the more so the sooner shocks fade, but no
+        effects before treatment to test. It needs some never-treated clusters, and no covariates.
 
     Returns
     -------
@@ -244,6 +252,12 @@ def att_gt(
             " covariates, or pass strata as covariates, with a 0/1 column for each but one"
         )
     options |= {"covariates": np.column_stack([*x.values()])} if x else {}
+    if x and base != "last":
+        raise DesignError(
+            f'Cannot use base = "{base}" with covariates; use base="last", or leave out covariates'
+        )
+    if not x:
+        options["base"] = base
     study: Any = (usable_units if x else by_cohort.att_gt)(y, first, **options)
     study.counts["absent_rows_as_zero"] = int(filled.sum())
 
@@ -568,7 +582,7 @@ def survival(
     if cluster is None:
         clusters = {"": np.arange(len(first))}
     found = {name: follow(cluster=codes[rows]) for name, codes in clusters.items()}
-    estimate = _widest(found)
+    estimate = combined(found)
     units = estimate.details["units"]
     return replace(
         estimate,
@@ -709,15 +723,3 @@ def _target_weights(study: Estimate, before: int, target: Any, every: int) -> Fl
 def _named(unit: str, outcome: Hashable) -> str:
     """Name the outcome in a unit of the estimators on arrays."""
     return unit.replace("units of y", f"units of {outcome}")
-
-
-def _widest(found: Mapping[str, Estimate]) -> Estimate:
-    """Return the estimate with the widest intervals, and say which it is.
-
-    The estimates are clustered by each column in turn.
-    """
-    column, narrower = widest(found)
-    why = f", errors clustered by {column}" + f", wider than by {', '.join(narrower)}" * bool(
-        narrower
-    )
-    return replace(found[column], interval=found[column].interval + why * bool(column))

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from fewtreated.clusterings import with_pairs
 from fewtreated.display import WORD, cut
 from fewtreated.errors import DataError, DesignError, check_choice
 from fewtreated.estimate import Bools, Floats, Ints
@@ -118,8 +119,14 @@ class Long:
         return _numbers(column) if what == "weights" else column.to_numpy()
 
     def clusters(self, names: str | Sequence[Hashable] | None) -> dict[str, Any]:
-        """Return each unit's cluster by column, array[unit]; None, by "", without names."""
-        return {str(name): self.constant(name, "cluster") for name in _several(names)} or {"": None}
+        """Return each unit's cluster by column, array[unit]; None, by "", without names.
+
+        Of two columns, the pairs of both are the third.
+        """
+        clusters: dict[str, Any] = {
+            str(name): self.constant(name, "cluster") for name in _several(names)
+        }
+        return with_pairs(clusters) or {"": None}
 
     def covariates(self, names: str | Sequence[Hashable] | None) -> dict[str, Floats]:
         """Return each unit's values of the given covariates by name.
@@ -188,10 +195,10 @@ class Long:
         zero = (ordinal == 0) & (not frequency)
         if zero.any() and self.start == 0:
             raise DesignError(
-                f"Cannot tell what 0 means in column {name!r}: {zero.sum():,} units have it, such as"
-                f" {_quoted(self.units[zero][0])}, and the first period is 0 too. If they were never"
-                " treated, set it to NaN; if they were treated from the first period on, drop them:"
-                " they have no untreated period"
+                f"Cannot tell what 0 means in column {name!r}: {zero.sum():,} units have it, such"
+                f" as {_quoted(self.units[zero][0])}, and the first period is 0 too. If they were"
+                " never treated, set it to NaN; if they were treated from the first period on, drop"
+                " them: they have no untreated period"
             )
         dated = np.isfinite(ordinal) & ~(zero & (self.start > 0))
         if dated.any() and frequency != self.frequency:

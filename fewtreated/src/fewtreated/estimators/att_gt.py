@@ -23,6 +23,7 @@ from fewtreated import jackknife
 from fewtreated.display import Shown
 from fewtreated.errors import DesignError, check_choice
 from fewtreated.estimate import Bools, Estimate, Floats, Ints, Labels
+from fewtreated.estimators.base import Base, BaseWeight, base_weight
 from fewtreated.estimators.groups import Group, Moments, Pair, groups_of
 from fewtreated.estimators.rows import rows_by
 from fewtreated.estimators.units import UNITS, Comparison, Scale, usable_units
@@ -53,6 +54,9 @@ class GroupTime(Shown):
         counterfactual total, in log points, the Poisson coefficient.
     anticipation : int
         Number of periods before treatment in which there may be an effect.
+    base : {"last", "weighted"}
+        What changes are taken from: the last untreated period, or a weighted mean of it and of the
+        mean of all untreated periods.
     weight : float64[unit] or None
         Sampling weights.
     cluster, labels : int64[unit] or None, array[cluster]
@@ -68,6 +72,7 @@ class GroupTime(Shown):
     width: int
     scale: Scale
     anticipation: int
+    base: Base = "last"
     weight: Floats | None = None
     cluster: Ints | None
     labels: npt.NDArray[Any]
@@ -107,13 +112,22 @@ class GroupTime(Shown):
                 chosen = comparison[np.searchsorted(until, needed)].astype(np.int64)
                 base = cohort - 1 - self.anticipation
                 columns = np.broadcast_arrays(number, chosen, cohort, time, base)
-                found.append(np.array(columns)[:, time != base])
+                # a weighted base holds periods before treatment, so that these show no effect of it
+                shown = time != base if self.base == "last" else time > base
+                found.append(np.array(columns)[:, shown])
         return np.concatenate(found, axis=1)
 
     @cached_property
     def paired(self) -> bool:
         """Whether some outcomes are missing, so that each pair of periods has units of its own."""
         return any(group.base is not None for group in self.groups)
+
+    @cached_property
+    def base_weight(self) -> BaseWeight:
+        """Weight of the last untreated period in the base."""
+        if self.base == "last":
+            return BaseWeight(1.0, np.ones(len(self.labels)))
+        return base_weight(self)
 
     @cached_property
     def codes(self) -> list[Ints]:
@@ -195,7 +209,10 @@ class GroupTime(Shown):
         totals = np.full((2, self.cells.shape[1]), np.nan)
         for pair in self._pairs(np.arange(self.cells.shape[1])):
             totals[:, pair.terms] = self._compare(
-                self.sums[pair.treated], self.sums[pair.comparison], pair
+                self.sums[pair.treated],
+                self.sums[pair.comparison],
+                pair,
+                self.base_weight.value,
             )
         defined = np.isfinite(totals).all(axis=0)
         if self.scale == "level":
@@ -315,23 +332,31 @@ class GroupTime(Shown):
             pairs.append(Pair(treated[one], comparison[one], base[one], time[cells], shown, adds))
         return pairs
 
-    def _parts(self, sums: Floats, base: int, times: Ints) -> tuple[Floats, Floats, Floats]:
+    def _parts(
+        self, sums: Floats, base: int, times: Ints, last: Any
+    ) -> tuple[Floats, Floats, Floats]:
         """Split a group's sums into outcomes by period, those of the base, and weights.
 
-        Each part is float64[time or 1, ...].
+        Each part is float64[time or 1, ...]. `last` is the weight of the last untreated period.
         """
         if self.paired:
-            now, before, weight = np.split(sums, 3)
-            return now[times], before[times], weight[times]
-        return sums[times], sums[base : base + 1], sums[-1:]
+            now, before, weight, *mean = np.split(sums, 3 + (self.base == "weighted"))
+            now, before, weight, *mean = (part[times] for part in (now, before, weight, *mean))
+        else:
+            now, before, weight = sums[times], sums[base : base + 1], sums[-1:]
+            mean = [sums[: base + 1].mean(axis=0, keepdims=True)]
+        if self.base == "weighted":
+            before = last * before + (1 - last) * mean[0]
+        return now, before, weight
 
-    def _compare(self, treated: Floats, comparison: Floats, pair: Pair) -> Floats:
+    def _compare(self, treated: Floats, comparison: Floats, pair: Pair, last: Any) -> Floats:
         """Compute a pair's totals by term from sums of two groups.
 
-        Totals are float64[2, term, ...]. Sums are float64[column, ...].
+        Totals are float64[2, term, ...]. Sums are float64[column, ...]. `last`, float or
+        float64[...], is the weight of the last untreated period in the base.
         """
-        now, before, size = self._parts(treated, pair.base, pair.times)
-        others, others_before, others_size = self._parts(comparison, pair.base, pair.times)
+        now, before, size = self._parts(treated, pair.base, pair.times, last)
+        others, others_before, others_size = self._parts(comparison, pair.base, pair.times, last)
         with np.errstate(divide="ignore", invalid="ignore"):
             if self.scale == "ratio":
                 totals = np.array(np.broadcast_arrays(now, others * (before / others_before)))
@@ -368,6 +393,7 @@ class GroupTime(Shown):
             value=value,
             n=units.sum(axis=1),
             counts=self.sizes,
+            details={"base_weight": self.base_weight.value} if self.base == "weighted" else {},
             clusters=self.labels,
             reason=_reason(value, np.diag(errors["covariance"])),
             **errors,
@@ -485,13 +511,15 @@ class GroupTime(Shown):
         """
         change = np.zeros((2, size, stop - start))
         sums = self._without(start, stop)
+        last = self.base_weight.value
+        last_without = self.base_weight.without[self.order[start:stop]]
         for pair in pairs:
             treated = sums[pair.treated]
             comparison = sums[pair.comparison]
-            if treated.shape[1] == comparison.shape[1] == 1:
+            if treated.shape[1] == comparison.shape[1] == 1 and (last_without == last).all():
                 continue
-            whole = self._compare(self.sums[pair.treated], self.sums[pair.comparison], pair)
-            left = self._compare(treated, comparison, pair)
+            whole = self._compare(self.sums[pair.treated], self.sums[pair.comparison], pair, last)
+            left = self._compare(treated, comparison, pair, last_without)
             left[:, ~np.isfinite(left).all(axis=0)] = (
                 0.0  # without comparison units the cells are dropped too
             )
@@ -541,7 +569,8 @@ class GroupTime(Shown):
     def _has_moments(self) -> bool:
         """Whether errors of single cells follow from moments of groups that share no unit."""
         pooled = any(group.parts for group in self.groups)
-        return self.cluster is None and not self.paired and (self._plain or not pooled)
+        simple = self.base == "last" and not self.paired
+        return self.cluster is None and simple and (self._plain or not pooled)
 
     def _by_moments(self, term: Ints, count: int) -> tuple[Floats, Floats]:
         """Return what :func:`_products` returns, for terms of one cell each.
@@ -695,9 +724,10 @@ class GroupTime(Shown):
         The two arrays are float64[unit, time] and float64[unit, column].
 
         These are weighted outcomes and weights. If outcomes are missing, they are weighted
-        outcomes, those of the base, and weights, each by period; on the level scale, weighted
-        changes since the base, and zeros. All are zero where a unit is not observed in the period
-        and in the base.
+        outcomes, those of the last untreated period, and weights, each by period, and for a
+        weighted base the means of untreated periods; on the level scale, all outcomes less those
+        of the last untreated period. All are zero where a unit is not observed in the period and
+        in the last untreated one.
         """
         y = self._outcomes(group, rows)
         if self.weight is None:
@@ -707,11 +737,15 @@ class GroupTime(Shown):
         if group.base is not None:
             before = y[:, [group.base]]
             seen = np.isfinite(y) & np.isfinite(before)
-            now = np.where(seen, y, 0.0)
-            before = np.where(seen, before, 0.0)
+            if self.base == "weighted":
+                mean = np.nanmean(y[:, : group.base + 1], axis=1, keepdims=True)
+            else:
+                mean = np.empty((len(y), 0))
             if self.scale == "level":
-                now, before = now - before, np.zeros_like(now)
-            return weight * now, np.hstack([weight * before, weight * seen])
+                y, before, mean = y - before, 0.0 * before, mean - before
+            now, before = (np.where(seen, part, 0.0) for part in (y, before))
+            means = [np.where(seen, column[:, np.newaxis], 0.0) for column in mean.T]
+            return weight * now, np.hstack([weight * part for part in (before, seen, *means)])
         if self.scale == "level":
             y -= y @ np.full(
                 (self.width, 1), 1 / self.width
@@ -754,13 +788,14 @@ def att_gt(
     comparison: Comparison = "never",
     scale: Scale = "level",
     anticipation: int = 0,
+    base: Base = "last",
     weights: Floats | None = None,
     cluster: Labels | None = None,
     strata: Labels | None = None,
 ) -> GroupTime:
     """Estimate group-time effects by comparing changes with those of untreated units.
 
-    Changes are taken since the last untreated period.
+    Changes are taken since the last untreated period, or since a weighted base.
 
     ``ATT(g, t) = E[Y_t - Y_b | g] - E[Y_t - Y_b | untreated]`` with ``b = g - 1 - anticipation``,
     for all ``t != b`` (a universal base), or on the ratio scale
@@ -780,6 +815,10 @@ def att_gt(
     scale : {"level", "ratio"}
     anticipation : int
         Number of periods before treatment in which there may be an effect.
+    base : {"last", "weighted"}
+        Weighted: ``w y_b`` and ``1 - w`` times the mean outcome of all periods up to b, with the w
+        of :func:`fewtreated.estimators.base.base_weight`. Intervals are shorter where shocks do
+        not last; there are no effects before treatment, so no test of them.
     weights : float64[unit], optional
         Sampling weights: the number of units that each represents, up to a factor; 1 by default.
     cluster : sequence, optional
@@ -813,6 +852,7 @@ def att_gt(
     MacKinnon, J. G., Nielsen, M. O. and Webb, M. D. (2023), Fast and reliable jackknife and
     bootstrap methods for cluster-robust inference, Journal of Applied Econometrics 38, 671-694.
     """
+    check_choice("base", base, get_args(Base))
     units = usable_units(
         y,
         first_treated,
@@ -831,6 +871,7 @@ def att_gt(
         width=units.y.shape[1],
         scale=scale,
         anticipation=anticipation,
+        base=base,
         weight=None if weights is None else units.weight,  # None avoids reading an array of ones
         cluster=units.cluster,
         labels=units.labels,

@@ -208,8 +208,8 @@ def _check_sides(counts: dict[str, int], comparison: Comparison) -> None:
 def _check_units(y: Floats, first: Floats, weight: Floats, scale: Scale) -> None:
     """Raise DesignError for dates, weights or outcomes that cannot be used.
 
-    These are missing dates, or between two periods, weights that are not positive, and negative outcomes on the ratio
-    scale.
+    These are missing dates, dates between two periods, weights that are not positive, and negative
+    outcomes on the ratio scale.
     """
     if (part := np.isfinite(first) & (first != np.floor(first))).any():
         raise DesignError(

@@ -1,0 +1,97 @@
+"""Weigh the periods before treatment, from which changes are taken.
+
+The last period before treatment is the best base if shocks last, the mean of all periods before it
+if they are brief. Which mixture is best shows in units that are never treated.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import numpy as np
+
+from fewtreated.errors import DesignError
+from fewtreated.estimate import Floats
+
+if TYPE_CHECKING:
+    from fewtreated.estimators.att_gt import GroupTime
+
+__dir__ = ["BaseWeight", "base_weight"].copy  # for tab completion
+
+Base = Literal["last", "weighted"]
+
+
+class BaseWeight(NamedTuple):
+    """Weight of the last untreated period in the base.
+
+    Attributes
+    ----------
+    value : float
+        With all clusters.
+    without : float64[cluster]
+        Without each cluster.
+    """
+
+    value: float
+    without: Floats
+
+
+def base_weight(study: GroupTime) -> BaseWeight:
+    """Weigh the last untreated period so that never-treated clusters change the least by chance.
+
+    Units that are never treated have no effect. If they are treated on the dates of the cohorts,
+    in the proportions of these, what the clusters g add to their mean change is
+    ``P_g - M_g + w (M_g - L_g)``: with P of outcomes after those dates, L of those in the last
+    period before, and M of the means of all periods before, each less its mean over units (as a
+    share of its total, on the ratio scale). Its sum of squares is smallest for
+    ``w = -sum (P_g - M_g)(M_g - L_g) / sum (M_g - L_g)^2``, which is kept between 0 and 1. Without
+    a cluster, its own products are left out of both sums. Only units with all outcomes count.
+
+    Raises
+    ------
+    DesignError
+        If the last untreated period differs from the mean of all in fewer than three clusters of
+        units that are never treated.
+    """
+    after = np.zeros(len(study.labels))
+    before = np.zeros(len(study.labels))
+    cohorts = [group for group in study.groups if group.first < study.width]
+    for group, code in zip(study.groups, study.codes, strict=True):
+        if group.parts or np.isfinite([group.first, group.until]).any():
+            continue
+        whole = np.isfinite(study.y[group.rows]).all(axis=1)
+        y = study.y[group.rows[whole]]
+        weight = np.ones(len(y)) if study.weight is None else study.weight[group.rows[whole]]
+        for cohort in cohorts:
+            first = int(cohort.first)
+            last = first - 1 - study.anticipation
+            if cohort.stratum != group.stratum or group.base not in (None, last) or not len(y):
+                continue
+            kinds = (y[:, first:].mean(axis=1), y[:, : last + 1].mean(axis=1), y[:, last])
+            post, mean, latest = (_apart(kind, weight, study.scale) for kind in kinds)
+            size = len(cohort.rows) * (study.width - first)
+            after += np.bincount(code[whole], size * (post - mean), len(after))
+            before += np.bincount(code[whole], size * (mean - latest), len(before))
+    products, squares = -after * before, before**2
+    count = np.count_nonzero(squares)
+    if count < 3:
+        raise DesignError(
+            f"Cannot weigh the periods before treatment: they differ in {count} clusters of units"
+            ' that are never treated and have all outcomes, and three are needed; use base="last"'
+        )
+
+    def kept(product: Floats, square: Floats) -> Floats:
+        return np.clip(product / square, 0, 1)
+
+    without = kept(products.sum() - products, squares.sum() - squares)
+    return BaseWeight(float(kept(products.sum(), squares.sum())), np.asarray(without))
+
+
+def _apart(values: Floats, weight: Floats, scale: str) -> Floats:
+    """Return what each unit adds to the chance error of a mean or log total, float64[unit]."""
+    total = weight @ values
+    if scale == "level":
+        return np.asarray(weight * (values - total / weight.sum()) / weight.sum())
+    if total > 0:
+        return np.asarray(weight * values / total)
+    return np.zeros(len(values))
