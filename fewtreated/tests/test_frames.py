@@ -88,6 +88,7 @@ def test_covariates_make_it_doubly_robust():
         (MONTHS.to_timestamp(how="end"), pd.NaT),
         (pd.Index(MONTHS.to_timestamp().date), None),
         (MONTHS.to_timestamp().tz_localize("Asia/Shanghai"), pd.NaT),
+        (pd.Index(MONTHS.to_timestamp(), dtype="timestamp[ns][pyarrow]"), pd.NaT),
         (pd.CategoricalIndex(MONTHS.strftime("%Y-%m")), None),
         (pd.Index(np.arange(2001, 2001 + T)), 0),
         (pd.Index(np.arange(2001, 2001 + T)), np.inf),
@@ -520,3 +521,9 @@ def test_power_is_that_of_the_average_effect_of_placebos():
     options = {"estimator": average, "strata": third, "draws": 60, "seed": 3}
     same(found, minimum_detectable_effect(y, first, **options))
     assert found.unit == "units of sales"
+
+
+def test_an_outcome_that_never_varies_is_printed_without_an_error_and_says_why():
+    printed = repr(ft.att_gt(long().assign(sales=3.0), **CALL).aggregate())
+    assert "std_error" not in printed
+    assert "a standard error of zero would be meaningless" in printed

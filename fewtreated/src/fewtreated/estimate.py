@@ -265,6 +265,8 @@ class Estimate(Shown):
     def _shown(self) -> tuple[str, pd.DataFrame, list[str]]:
         if self.terms == NO_TERM:
             return NOT_ESTIMABLE, self.rows.iloc[:0], [self.reason]
+        if self.stated is not self:
+            return self.stated._shown()
         counts = ", ".join(
             f"{name.replace('_', ' ')} {count:,}" for name, count in self.counts.items() if count
         )

@@ -385,7 +385,8 @@ def _ordinals(column: pd.Series) -> tuple[Floats, str]:
             "a month such as 2021-05 in each row",
             "write it that way, or leave it empty",
         )
-        column = dates.dt.tz_localize(None).dt.to_period("M")
+        plain = pd.Series(pd.DatetimeIndex(dates), index=dates.index)  # Arrow's have no periods
+        column = plain.dt.tz_localize(None).dt.to_period("M")
     elif kind != "period":
         if kind == "integer" and isinstance(column.dtype, np.dtype):
             return column.to_numpy(float), ""

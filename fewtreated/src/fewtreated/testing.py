@@ -28,6 +28,7 @@ POWER = 0.8  # of planned tests
 DRAWS = 20_000  # draws of a family's t statistics under the null
 MAX_ASSIGNMENTS = 1_000_000
 BLOCK = 2**20  # numbers held in memory at a time
+ROUNDING = 1e-8  # of correlations
 TIE = 1e-12  # relative difference below which two statistics are equal
 
 
@@ -299,8 +300,8 @@ def romano_wolf(
     Raises
     ------
     DesignError
-        If shapes disagree, an estimate is not finite, or a variance or degrees of freedom are not
-        positive.
+        If shapes disagree, an estimate is not finite, a variance or degrees of freedom are not
+        positive, or the matrix is no covariance.
 
     References
     ----------
@@ -335,6 +336,7 @@ def romano_wolf(
             " covariance[term, term] and one df or df[term]"
         )
     t, p_value = _single_tests(estimates, covariance, df)
+    _check_covariance(covariance)
     order = np.argsort(p_value, kind="stable")
     simulated = _null_p_values(covariance, np.broadcast_to(df, len(t)))[:, order]
     smallest = np.minimum.accumulate(simulated[:, ::-1], axis=1)[
@@ -360,6 +362,20 @@ def _single_tests(estimates: Floats, covariance: Floats, df: Floats) -> tuple[Fl
         )
     t = estimates / np.sqrt(variance)
     return t, 2 * stats.t.sf(np.abs(t), df)
+
+
+def _check_covariance(covariance: Floats) -> None:
+    """Raise DesignError unless the matrix is symmetric, with correlations that can be."""
+    error = np.sqrt(np.diag(covariance))
+    correlation = covariance / np.outer(error, error)
+    apart = np.abs(correlation - correlation.T).max()
+    least = np.linalg.eigvalsh(np.nan_to_num(correlation))[0]
+    if not (apart < ROUNDING and least > -ROUNDING):
+        raise DesignError(
+            "Cannot test a family: the matrix is no covariance (correlations differ by"
+            f" {apart:.2g} across the diagonal, their smallest eigenvalue is {least:.2g}); pass one"
+            " that is symmetric and positive semidefinite"
+        )
 
 
 def _null_p_values(covariance: Floats, df: Floats) -> Floats:
