@@ -527,3 +527,15 @@ def test_an_outcome_that_never_varies_is_printed_without_an_error_and_says_why()
     printed = repr(ft.att_gt(long().assign(sales=3.0), **CALL).aggregate())
     assert "std_error" not in printed
     assert "a standard error of zero would be meaningless" in printed
+
+
+def test_a_weighted_base_is_printed_with_its_weight_and_goes_without_covariates():
+    effects = ft.att_gt(long(), **CALL, base="weighted")
+    expected = by_cohort.att_gt(Y, FIRST, base="weighted")
+    same(effects.aggregate(), expected.aggregate())
+    weight = f"{expected.base_weight.value:.2f}"
+    assert f"\nbase: {weight} of the last untreated period, the rest of the mean" in repr(effects)
+    with pytest.raises(errors.DesignError, match='use base="last", or leave out covariates'):
+        ft.att_gt(long(), **CALL, base="weighted", covariates="size")
+    with pytest.raises(errors.DesignError, match="base"):
+        ft.att_gt(long(), **CALL, base="first")

@@ -135,13 +135,18 @@ class CohortEffects(Shown):
 
     def _shown(self) -> tuple[str, pd.DataFrame, list[str]]:
         try:
-            head, rows, notes = self.aggregate()._shown()
+            average = self.aggregate()
+            head, rows, notes = average._shown()
         except DesignError:  # no treated cell has a comparison, so there is no average
             return self.effects._shown()
         more = (
             'effects by cohort and period: .rows; by periods since treatment: .aggregate("dynamic")'
         )
-        return head, rows, [*notes, f"{len(self.rows):,} {more}"]
+        notes = [*notes, f"{len(self.rows):,} {more}"]
+        if "base_weight" in average.details:
+            last = f"{average.details['base_weight']:.2f} of the last untreated period"
+            notes.append(f"base: {last}, the rest of the mean of all untreated periods")
+        return head, rows, notes
 
 
 def att_gt(
