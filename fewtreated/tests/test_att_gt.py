@@ -612,3 +612,17 @@ def test_a_base_cannot_be_weighted_by_two_clusters_or_by_none():
     cluster = np.where(np.isinf(first), np.arange(len(y)) % 2, 2 + np.arange(len(y)))
     with pytest.raises(DesignError, match="they differ in 2 clusters"):
         att_gt(y, first, cluster=cluster, **BASED).aggregate()
+
+
+def test_a_weighted_base_asks_for_eight_degrees_of_freedom_where_one_cluster_decides():
+    rng = np.random.default_rng(11)
+    size = np.where(np.arange(120) < 12, 1.0, 0.1) * np.exp(rng.normal(size=120))
+    size[0] = 30.0  # far more than all others
+    y = size[:, np.newaxis] * (1 + 0.3 * rng.normal(size=(120, T)))
+    first = np.where(np.arange(120) < 12, 5.0, np.inf)
+    for cluster in (None, np.arange(120)):
+        last, weighted = (
+            att_gt(y, first, cluster=cluster, base=base).aggregate().df[0]
+            for base in ("last", "weighted")
+        )
+        assert (last, weighted) == (4.0, 8.0)

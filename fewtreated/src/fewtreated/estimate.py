@@ -54,6 +54,8 @@ class Estimate(Shown):
         Coverage of intervals.
     max_df : float or float64[term]
         Upper limit on the degrees of freedom of Student's t (infinite for the normal); see `df`.
+    min_df : float
+        Lower limit on degrees of freedom that are estimated from the scores.
     max_joint_df : float
         Upper limit on `joint_df`.
     interval : str
@@ -85,6 +87,7 @@ class Estimate(Shown):
     n: Any = 0
     level: float = 0.95
     max_df: float | Floats = np.inf
+    min_df: float = FEWEST_DF
     max_joint_df: float = np.inf
     interval: str = "confidence interval"
     reason: str = ""
@@ -167,7 +170,7 @@ class Estimate(Shown):
         They are the smaller of `max_df` and
         :func:`fewtreated.jackknife.degrees_of_freedom`.
         """
-        return self._df(FEWEST_DF)
+        return self._df(self.min_df)
 
     def _df(self, least: float) -> Floats:
         max_df: Floats = np.broadcast_to(np.asarray(self.max_df, dtype=float), len(self.terms))
