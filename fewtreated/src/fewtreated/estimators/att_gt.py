@@ -13,7 +13,7 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any, Literal, get_args
+from typing import Any, ClassVar, Literal, Self, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +25,7 @@ from fewtreated.errors import DesignError, check_choice
 from fewtreated.estimate import Bools, Estimate, Floats, Ints, Labels
 from fewtreated.estimators.groups import Group, Moments, Pair, groups_of
 from fewtreated.estimators.rows import rows_by
-from fewtreated.estimators.units import UNITS, Comparison, Scale, usable_units
+from fewtreated.estimators.units import UNITS, Comparison, Scale, Units, usable_units
 from fewtreated.jackknife import NOTHING_LEFT, effective, left_out, without
 
 __dir__ = ["GroupTime", "att_gt"].copy  # for tab completion
@@ -72,6 +72,24 @@ class GroupTime(Shown):
     cluster: Ints | None
     labels: npt.NDArray[Any]
     counts: dict[str, int]
+
+    _method: ClassVar[str] = ""  # added to the name of an estimand
+
+    @classmethod
+    def of(cls, units: Units, comparison: Comparison, **fields: Any) -> Self:
+        """Group units by cohort; `fields` are further attributes."""
+        return cls(
+            y=units.y,
+            groups=groups_of(units, comparison),
+            width=units.y.shape[1],
+            scale=units.scale,
+            anticipation=units.anticipation,
+            weight=None if (units.weight == 1).all() else units.weight,  # avoids reading ones
+            cluster=units.cluster,
+            labels=units.labels,
+            counts=units.counts,
+            **fields,
+        )
 
     def __post_init__(self) -> None:
         """Raise DesignError if no treated group has a comparison."""
@@ -194,9 +212,8 @@ class GroupTime(Shown):
         """
         totals = np.full((2, self.cells.shape[1]), np.nan)
         for pair in self._pairs(np.arange(self.cells.shape[1])):
-            totals[:, pair.terms] = self._compare(
-                self.sums[pair.treated], self.sums[pair.comparison], pair
-            )
+            for terms, of_pair in self._compared(pair):
+                totals[:, terms] = of_pair
         defined = np.isfinite(totals).all(axis=0)
         if self.scale == "level":
             defined &= totals[1] > 0
@@ -325,6 +342,10 @@ class GroupTime(Shown):
             return now[times], before[times], weight[times]
         return sums[times], sums[base : base + 1], sums[-1:]
 
+    def _compared(self, pair: Pair) -> Iterator[tuple[Ints, Floats]]:
+        """Yield terms of a pair and both their totals, float64[2, term]."""
+        yield pair.terms, self._compare(self.sums[pair.treated], self.sums[pair.comparison], pair)
+
     def _compare(self, treated: Floats, comparison: Floats, pair: Pair) -> Floats:
         """Compute a pair's totals by term from sums of two groups.
 
@@ -362,7 +383,7 @@ class GroupTime(Shown):
         most_df = jackknife.most_df(fewest)
         errors = self._jackknife(average, totals, term, value, most_df)
         return Estimate(
-            estimand=estimand,
+            estimand=estimand + self._method,
             unit=UNITS[self.scale],
             terms=(*terms, "average")[: len(value)],
             value=value,
@@ -825,14 +846,4 @@ def att_gt(
         comparison,
         complete=False,
     )
-    return GroupTime(
-        y=units.y,
-        groups=groups_of(units, comparison),
-        width=units.y.shape[1],
-        scale=scale,
-        anticipation=anticipation,
-        weight=None if weights is None else units.weight,  # None avoids reading an array of ones
-        cluster=units.cluster,
-        labels=units.labels,
-        counts=units.counts,
-    )
+    return GroupTime.of(units, comparison)
