@@ -29,7 +29,7 @@ import synthdid
 import yaml
 from datasets import digest_of, held, loaded
 from fewtreated.estimators.att_gt import att_gt
-from fewtreated.estimators.cross_checks import doubly_robust
+from fewtreated.estimators.doubly_robust import doubly_robust
 from fewtreated.estimators.synthetic import synthetic_did
 from fewtreated.estimators.units import usable_units
 

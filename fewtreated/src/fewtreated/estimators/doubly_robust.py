@@ -4,20 +4,20 @@ Changes since the base are predicted by a regression on the units to compare wit
 are compared under odds weights that make these units like the cohort. Both are fitted once for each
 pair of groups, or for each pair of periods if outcomes are missing. Without a cluster, means and
 the regression are exact, and the log odds are one Newton step from those with it. An effect without
-a cluster is then a sum of residuals, each times a number of its unit, so that covariates need not
+a cluster is then a sum of residuals, each times a factor of its unit, so that covariates need not
 be multiplied by outcomes again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, Literal, Self, get_args
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 
-from fewtreated.errors import DesignError, check_choice
+from fewtreated.errors import DesignError
 from fewtreated.estimate import Estimate, Floats, Ints
 from fewtreated.estimators.att_gt import GroupTime
 from fewtreated.estimators.groups import Pair
@@ -26,7 +26,7 @@ from fewtreated.jackknife import NOTHING_LEFT
 
 __dir__ = ["DoublyRobust", "doubly_robust"].copy  # for tab completion
 
-ROWS = 2**12  # clusters at a time, and units of a sum
+ROWS = 2**12  # units at a time
 SAME = 1e-12  # share of the largest eigenvalue below which covariates repeat each other
 SINGULAR = 1e-10  # share of an eigenvalue or a pivot below which it is zero
 # limit of Newton steps, the longest of them in log odds, and the size of the last
@@ -42,7 +42,7 @@ class Fit:
     Attributes
     ----------
     basis : float64[covariate, column]
-        Covariates as sums of columns of z, whose products over the comparison are the identity.
+        Covariates as sums of columns of z. Their products over the comparison are the identity.
     one : float64[covariate]
         Coefficients of the covariates that give 1 for each unit.
     log_odds : float64[covariate]
@@ -89,8 +89,8 @@ class Part:
     Attributes
     ----------
     fit : Fit
-    time : int or None
-        The only period, if outcomes are missing.
+    periods : None or list of int
+        Period and base, if outcomes are missing.
     terms : int64[term]
     adds : float64[time, term]
         1 where the outcome of a period of the fit is added to a term.
@@ -99,7 +99,7 @@ class Part:
     """
 
     fit: Fit
-    time: int | None
+    periods: list[int] | None
     terms: Ints
     adds: Floats
     changes: Floats
@@ -111,17 +111,28 @@ class Members:
 
     Attributes
     ----------
-    rows : int64[unit]
-        In the order of their clusters.
+    z : float64[column, unit]
+        In the order of clusters.
+    y : float64[time, unit]
+        Outcomes.
+    weight : float64[unit]
     at : int64[unit]
         Cluster of each unit, counted from the start of the block.
     count : int
         Number of clusters of the block.
     """
 
-    rows: Ints
+    z: Floats
+    y: Floats
+    weight: Floats
     at: Ints
     count: int
+
+    def seen(self, periods: list[int]) -> Members:
+        """Return those units that are observed in some periods, with the outcomes in these."""
+        y = self.y[periods]
+        seen = np.isfinite(y).all(axis=0)
+        return Members(self.z[:, seen], y[:, seen], self.weight[seen], self.at[seen], self.count)
 
     @cached_property
     def first(self) -> Ints:
@@ -129,15 +140,31 @@ class Members:
         return np.flatnonzero(np.diff(self.at, prepend=-1))
 
     def add(self, values: Floats) -> Floats:
-        """Sum over the units of each cluster; `values` are float64[..., unit]."""
-        alone = len(self.first) == len(self.at)
-        if alone and len(self.at) == self.count:
+        """Sum over the units of each cluster, float64[..., cluster or 1]; 0 if there are none.
+
+        `values` are float64[..., unit].
+        """
+        if not len(self.at):
+            return np.zeros((*values.shape[:-1], 1))
+        if len(self.first) < len(self.at):
+            values = np.add.reduceat(values, self.first, axis=-1)
+        if len(self.first) == self.count:
             return values
         sums = np.zeros((*values.shape[:-1], self.count))
-        if not alone:
-            values = np.add.reduceat(values, self.first, axis=-1)
         sums[..., self.at[self.first]] = values
         return sums
+
+    def residuals(self, factor: Floats, slopes: Floats, periods: Floats) -> Floats:
+        """Sum over each cluster a factor times what slopes leave of outcomes.
+
+        `slopes` are float64[column, term], `periods` float64[time, term]. Whatever is smaller is
+        summed over units: terms, or periods.
+        """
+        if 2 * periods.shape[1] < len(periods):
+            return self.add(factor * (periods.T @ self.y - slopes.T @ self.z))
+        return np.asarray(
+            periods.T @ self.add(factor * self.y) - slopes.T @ self.add(factor * self.z)
+        )
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
@@ -176,129 +203,106 @@ class DoublyRobust(GroupTime):
         return False
 
     @cached_property
-    def _fits(self) -> dict[tuple[int, int, int | None], Fit | None]:
+    def _fits(self) -> dict[Any, Fit | None]:
         """Fits so far by treated and comparison group, and by period if outcomes are missing."""
         return {}
 
     def _compared(self, pair: Pair) -> Iterator[tuple[Ints, Floats]]:
-        """Yield terms of a pair and both their totals, float64[2, term]."""
-        for part in self._parts(pair):
+        for part in self._split(pair):
             yield part.terms, self._whole(part)
 
-    def _parts(self, pair: Pair) -> Iterator[Part]:
+    def _split(self, pair: Pair) -> Iterator[Part]:
         """Yield the cells of a pair by fit, without those that no unit is observed in."""
-        adds = np.eye(len(pair.times))
-        if pair.adds is not None:
-            adds = pair.adds.T
+        adds = np.eye(len(pair.times)) if pair.adds is None else pair.adds.T
         if not self.paired:
-            wide = np.zeros((self.width, len(pair.terms)))
-            wide[pair.times] = adds
-            yield from self._part(pair, None, pair.terms, wide, pair.base)
+            every = np.zeros((self.width, len(pair.terms)))
+            every[pair.times] = adds
+            yield from self._part(pair, None, pair.terms, every, pair.base)
             return
         for time, added in zip(pair.times.tolist(), adds, strict=True):
             terms = np.flatnonzero(added)
-            both = np.array([added[terms], np.zeros(len(terms))])  # the second is the base
-            yield from self._part(pair, time, pair.terms[terms], both, 1)
+            both = np.array([added[terms], np.zeros(len(terms))])
+            yield from self._part(pair, [time, int(pair.base)], pair.terms[terms], both, 1)
 
     def _part(
-        self, pair: Pair, time: int | None, terms: Ints, adds: Floats, base: int
+        self, pair: Pair, periods: list[int] | None, terms: Ints, adds: Floats, base: int
     ) -> Iterator[Part]:
-        """Yield the part of some terms, if there are units; `base` is its row of `adds`."""
+        """Yield the part of some terms if it has units; `base` is a row of `adds`."""
         changes = adds.copy()
         changes[base] -= adds.sum(axis=0)
-        key = (int(pair.treated), int(pair.comparison), time)
+        key = (pair.treated, pair.comparison, *(periods or [])[:1])
         if key not in self._fits:
-            self._fits[key] = self._fit(pair, time)
+            self._fits[key] = self._fit(pair, periods)
         if (fit := self._fits[key]) is not None:
-            yield Part(fit, time, terms, adds, changes)
+            yield Part(fit, periods, terms, adds, changes)
 
-    def _fit(self, pair: Pair, time: int | None) -> Fit | None:
-        """Fit the regression and the odds of a pair, in one period if outcomes are missing.
+    def _fit(self, pair: Pair, periods: list[int] | None) -> Fit | None:
+        """Fit the regression and the odds of a pair, or return None if it has no units.
 
         Raise DesignError if covariates separate the groups, or do not differ in the comparison.
         """
-        rows = [
-            self._seen(self.groups[number].rows, pair.base, time)
+        own, others = (
+            self._seen(self.groups[number].rows, periods)
             for number in (pair.treated, pair.comparison)
-        ]
-        if not (len(rows[0]) and len(rows[1])):
+        )
+        if not (len(own) and len(others)):
             return None
-        weight, others = (self._weights(of_group) for of_group in rows)
-        columns = [self.z[:, of_group] for of_group in rows]
-        basis, unknown = _basis(columns[0], columns[1], weight, others)
-        z, z_others = (basis @ of_group for of_group in columns)
+        rows = np.append(own, others)
+        treated = np.arange(len(rows)) < len(own)
+        z = self.z[:, rows]
+        weight = self._weights(rows)
+        cohort = np.where(treated, weight, 0.0)
+        comparison = weight - cohort
+        basis, unknown = _basis(z, weight, comparison)
         if unknown:
             raise DesignError(
-                f"Cannot estimate {unknown} of {len(basis)} slopes for {self._named(pair, time)}:"
+                f"Cannot estimate {unknown} of {len(basis)} slopes for {_where(self, pair, periods)}:"
                 " the untreated units do not differ; drop covariates"
             )
-        one = z_others @ others
-        log_odds = _log_odds(z, z_others, weight, others, one)
+        z = basis @ z
+        one = z @ comparison
+        log_odds = _log_odds(z, weight, treated, one)
         if log_odds is None:
             kind = "never" if np.isinf(self.groups[pair.comparison].until) else "not-yet"
             raise DesignError(
-                f"Cannot compare {self._named(pair, time)} with units of the same covariates:"
-                f" {len(self.z) - 1} covariates separate {len(rows[0])} treated and {len(rows[1])}"
+                f"Cannot compare {_where(self, pair, periods)} with units of the same covariates:"
+                f" {len(self.z) - 1} covariates separate {len(own)} treated and {len(others)}"
                 f" {kind}-treated units; use fewer or coarser covariates"
             )
-        of_both = [(z, weight), (z_others, others)]
-        chance = [_chance(log_odds @ values) for values, _ in of_both]
-        spread = sum(
-            values * (weights * own * (1 - own)) @ values.T
-            for (values, weights), own in zip(of_both, chance, strict=True)
-        )
-        odds = others * chance[1] / (1 - chance[1])
-        outcomes = (pair.base, time)
-        (observed,) = self._sums_of_products(weight[np.newaxis], rows[0], *outcomes)
-        slopes, of_odds = np.split(
-            self._sums_of_products(np.vstack([others * z_others, odds * z_others]), rows[1], *outcomes),
-            2,
-        )
-        products = odds * z_others @ z_others.T
+        chance = _chance(log_odds @ z)
+        odds = comparison * chance / (1 - chance)
+        (observed,) = self._with_outcomes(weight[np.newaxis, : len(own)], own, periods)
+        of_others = np.vstack([comparison * z, odds * z])[:, len(own) :]
+        slopes, of_odds = np.split(self._with_outcomes(of_others, others, periods), 2)
         return Fit(
             basis=basis,
             one=one,
             log_odds=log_odds,
-            spread=spread,
-            odds=products,
-            treated=z @ weight,
+            spread=weight * chance * (1 - chance) * z @ z.T,
+            odds=odds * z @ z.T,
+            treated=z @ cohort,
             slopes=slopes,
             observed=observed,
-            residual=observed - z @ weight @ slopes,
-            of_odds=of_odds - products @ slopes,
+            residual=observed - z @ cohort @ slopes,
+            of_odds=of_odds - odds * z @ z.T @ slopes,
         )
 
-    def _named(self, pair: Pair, time: int | None) -> str:
-        """Name a cohort and a period, for a message."""
-        names = range(self.width) if self.periods is None else self.periods
-        cohort = int(self.groups[pair.treated].first)
-        when = pair.times[0] if time is None else time
-        return f"cohort {names[cohort]} in period {names[when]}"
+    def _seen(self, rows: Ints, periods: list[int] | None) -> Ints:
+        """Return those of the rows that are observed in some periods; None for all periods."""
+        if periods is None:
+            return rows
+        return np.asarray(rows[np.isfinite(self.y[rows[:, np.newaxis], periods]).all(axis=1)])
 
     def _weights(self, rows: Ints) -> Floats:
         return np.ones(len(rows)) if self.weight is None else self.weight[rows]
 
-    def _seen(self, rows: Ints, base: int, time: int | None) -> Ints:
-        """Return those of the rows that are observed in the base and in a period."""
-        if time is None:
-            return rows
-        return rows[np.isfinite(self.y[rows, base] + self.y[rows, time])]
-
-    def _taken(self, rows: Ints, base: int, time: int | None) -> Floats:
-        """Return outcomes of the periods of a fit, float64[unit, time]."""
-        if time is None:
-            return self.y[rows]
-        return self.y[rows[:, np.newaxis], [time, base]]
-
-    def _sums_of_products(
-        self, values: Floats, rows: Ints, base: int, time: int | None
-    ) -> Floats:
+    def _with_outcomes(self, values: Floats, rows: Ints, periods: list[int] | None) -> Floats:
         """Sum products of values, float64[value, unit], and outcomes: float64[value, time]."""
-        sums = [
-            values[:, start : start + ROWS] @ self._taken(rows[start : start + ROWS], base, time)
-            for start in range(0, len(rows), ROWS)
-        ]
-        return np.asarray(np.sum(sums, axis=0))
+        sums = 0.0
+        for start in range(0, len(rows), ROWS):
+            y = self.y[rows[start : start + ROWS]]
+            sums = sums + values[:, start : start + ROWS] @ (y if periods is None else y[:, periods])
+        return np.asarray(sums)
 
     def _whole(self, part: Part) -> Floats:
         """Return both totals of the terms of a part, float64[2, term]."""
@@ -310,84 +314,107 @@ class DoublyRobust(GroupTime):
 
     def _changes(self, pairs: list[Pair], size: int, start: int, stop: int) -> Floats:
         change = np.zeros((2, size, stop - start))
-        for pair in pairs:
-            sides = [
-                self._members_of(number, start, stop) for number in (pair.treated, pair.comparison)
-            ]
-            if not any(len(side.rows) for side in sides):
-                continue
-            for part in self._parts(pair):
-                whole = self._whole(part)[..., np.newaxis]
-                change[:, part.terms] += whole - self._left(part, pair.base, *sides)
+        for part, left in self._without_each(pairs, start, stop):
+            change[:, part.terms] += self._whole(part)[..., np.newaxis] - left
         return change.reshape(2 * size, -1)
 
+    def _left_out(
+        self, average: Callable[[Any], Any], totals: Floats, pairs: list[Pair]
+    ) -> Iterator[tuple[Ints, Floats]]:
+        count = len(average(totals))
+        one_cell_each = sum(len(pair.times) for pair in pairs) == count == len(totals) // 2
+        if self.scale == "ratio" or not one_cell_each:
+            yield from super()._left_out(average, totals, pairs)
+            return
+        # No other part changes a term, so that totals need not be added up.
+        for start in range(0, len(self.labels), self.size):
+            clusters = self.order[start : start + self.size]
+            change = np.zeros((count, len(clusters)))
+            for part, left in self._without_each(pairs, start, start + len(clusters)):
+                effect, size = self._whole(part)[..., np.newaxis]
+                with np.errstate(divide="ignore", invalid="ignore"):
+                    change[part.terms] = effect / size - left[0] / left[1]
+            yield clusters, change
+
+    def _without_each(
+        self, pairs: list[Pair], start: int, stop: int
+    ) -> Iterator[tuple[Part, Floats]]:
+        """Yield the parts with units in a block of clusters, and their totals without each."""
+        sides = {side for pair in pairs for side in (pair.treated, pair.comparison)}
+        members = {number: self._members_of(number, start, stop) for number in sides}
+        for pair in pairs:
+            both = members[pair.treated], members[pair.comparison]
+            if any(len(side.at) for side in both):
+                for part in self._split(pair):
+                    yield part, self._left(part, *both)
+
     def _members_of(self, number: int, start: int, stop: int) -> Members:
-        """Return the units of a group in a block of clusters."""
         rows, at = self.members[number]
         some = slice(*np.searchsorted(at, [start, stop]))
-        return Members(rows[some], at[some] - start, stop - start)
+        chosen = rows[some]
+        y = np.ascontiguousarray(self.y[chosen].T)
+        return Members(
+            self.z[:, chosen], y, self._weights(chosen), at[some] - start, stop - start
+        )
 
-    def _left(self, part: Part, base: int, treated: Members, others: Members) -> Floats:
+    def _left(self, part: Part, treated: Members, others: Members) -> Floats:
         """Return both totals of terms without each cluster, float64[2, term, cluster].
 
         They are zero where the regression or the odds cannot be fitted without the cluster.
 
-        With products over the comparison of I and the residuals r of all units, the slopes without
-        a cluster change by ``-(I - G)^-1 s``, where G and s are the cluster's sums of ``w z z'`` and
-        ``w z r``. So the effect is linear in r, with the factor -w for a treated unit. That of
-        others is ``w z'(I - G)^-1 a``, where a is the difference in mean covariates, plus the odds
-        weight.
+        Slopes without a cluster change by ``-(I - G)^-1 s``, where G and s are the cluster's sums
+        of ``w z z'`` and of ``w z r``, with the residuals r and products over the comparison of I.
+        The odds weights change by ``z'step`` of themselves. So the effect is linear in r. Its
+        factor is -w for a treated unit; for others it is the odds weight, and ``w z'(I - G)^-1 a``,
+        where a is by how much means of covariates differ.
         """
         fit = part.fit
-        if part.time is not None:
-            treated, others = (
-                self._seen_members(side, base, part.time) for side in (treated, others)
-            )
-        z, z_others = (fit.basis @ self.z[:, side.rows] for side in (treated, others))
-        weight, weight_others = (self._weights(side.rows) for side in (treated, others))
-        chance, chance_others = (_chance(fit.log_odds @ values) for values in (z, z_others))
-        odds = weight_others * chance_others / (1 - chance_others)
-        score = treated.add(weight * (1 - chance) * z) - others.add(
-            weight_others * chance_others * z_others
-        )
-        spread = treated.add(_products(z, weight * chance * (1 - chance)))
-        spread += others.add(_products(z_others, weight_others * chance_others * (1 - chance_others)))
-        one = fit.one[:, np.newaxis]
-        by_odds = one - _solve_without(fit.spread, spread, score)
-        held = fit.treated[:, np.newaxis] - treated.add(weight * z)
+        if part.periods is not None:
+            treated, others = (side.seen(part.periods) for side in (treated, others))
+        score: Any = 0.0
+        spread: Any = 0.0
+        for side, is_treated in ((treated, True), (others, False)):
+            z = fit.basis @ side.z
+            chance = _chance(fit.log_odds @ z)
+            score = score + side.add(side.weight * (is_treated - chance) * z)
+            spread = spread + side.add(_products(z, side.weight * chance * (1 - chance)))
+        odds = others.weight * chance / (1 - chance)
+        by_odds = fit.one[:, np.newaxis] - _solve_without(fit.spread, spread, score)
+        held = fit.treated[:, np.newaxis] - treated.add(treated.weight * (fit.basis @ treated.z))
         size = fit.one @ held
-        size[size <= NOTHING_LEFT * fit.size] = 0.0
-        held *= size > 0
-        covariates = np.einsum(
-            "jkc,kc->jc", fit.odds[..., np.newaxis] - others.add(_products(z_others, odds)), by_odds
+        kept = size > NOTHING_LEFT * fit.size
+        size = np.where(kept, size, 0.0)
+        rest = fit.odds[..., np.newaxis] - others.add(_products(z, odds))
+        like = (rest * by_odds).sum(axis=1)
+        by_odds = by_odds * size / (fit.one @ like)
+        apart = held * kept - like * size / (fit.one @ like)
+        gram = others.add(_products(z, others.weight))
+        by_slopes = _solve_without(np.eye(len(fit.one)), gram, apart)
+        factor = others.weight * (z * by_slopes[:, others.at]).sum(axis=0)
+        factor += odds * (z * by_odds[:, others.at]).sum(axis=0)
+        slopes = fit.basis.T @ (fit.slopes @ part.changes)
+        effect = (
+            (fit.residual @ part.changes)[:, np.newaxis]
+            - (fit.of_odds @ part.changes).T @ by_odds
+            - treated.residuals(treated.weight, slopes, part.changes)
+            + others.residuals(factor, slopes, part.changes)
         )
-        by_odds *= size / (fit.one @ covariates)
-        apart = held - covariates * size / (fit.one @ covariates)
-        gram = others.add(_products(z_others, weight_others))
-        by_slopes = _solve_without(np.eye(len(one)), gram, apart)
-        factor = weight_others * (z_others * by_slopes[:, others.at]).sum(axis=0)
-        factor += odds * (z_others * by_odds[:, others.at]).sum(axis=0)
-        slopes = (fit.slopes @ part.changes).T
-        y, y_others = (
-            self._taken(side.rows, base, part.time).T for side in (treated, others)
-        )
-        effect = (fit.residual @ part.changes)[:, np.newaxis] - (fit.of_odds @ part.changes).T @ by_odds
-        effect -= treated.add(weight * (part.changes.T @ y - slopes @ z))
-        effect += others.add(factor * (part.changes.T @ y_others - slopes @ z_others))
+        known = np.isfinite(effect).all(axis=0)
+        effect[:, ~known] = 0.0
         if self.scale == "level":
-            left = np.array([effect, np.multiply.outer(part.adds.sum(axis=0), size)])
-        else:
-            observed = (fit.observed @ part.adds)[:, np.newaxis] - treated.add(
-                weight * (part.adds.T @ y)
-            )
-            left = np.array([observed, observed - effect])
-        left[..., ~np.isfinite(effect).all(axis=0)] = 0.0
-        return left
+            sizes = np.multiply.outer(part.adds.sum(axis=0), size * known)
+            return np.array([effect, sizes])
+        observed = (fit.observed @ part.adds)[:, np.newaxis] - treated.residuals(
+            treated.weight, 0 * slopes, part.adds
+        )
+        return np.array([observed * known, observed * known - effect])
 
-    def _seen_members(self, side: Members, base: int, time: int) -> Members:
-        """Return the members that are observed in the base and in a period."""
-        seen = np.isfinite(self.y[side.rows, base] + self.y[side.rows, time])
-        return Members(side.rows[seen], side.at[seen], side.count)
+
+def _where(study: DoublyRobust, pair: Pair, periods: list[int] | None) -> str:
+    """Name a cohort and a period, for a message."""
+    names = range(study.width) if study.periods is None else study.periods
+    cohort = int(study.groups[pair.treated].first)
+    return f"cohort {names[cohort]} in period {names[(periods or pair.times)[0]]}"
 
 
 def _chance(log_odds: Floats) -> Floats:
@@ -400,35 +427,32 @@ def _products(z: Floats, weight: Floats) -> Floats:
     return np.asarray((weight * z)[:, np.newaxis] * z)
 
 
-def _basis(z: Floats, others: Floats, weight: Floats, weight_others: Floats) -> tuple[Floats, int]:
-    """Return the basis of a :class:`Fit`, and how many of its covariates the comparison lacks."""
-    of_others = weight_others * others @ others.T
-    values, vectors = np.linalg.eigh(weight * z @ z.T + of_others)
+def _basis(z: Floats, weight: Floats, comparison: Floats) -> tuple[Floats, int]:
+    """Return the basis of a fit, and how many of its covariates do not vary in the comparison.
+
+    `comparison` are the weights of its units, and 0 for those of the cohort.
+    """
+    values, vectors = np.linalg.eigh(weight * z @ z.T)
     kept = values > SAME * values[-1]
     basis = (vectors[:, kept] / np.sqrt(values[kept])).T
+    of_others = comparison * z @ z.T
     known = np.linalg.eigvalsh(basis @ of_others @ basis.T)
     if unknown := int((known <= SINGULAR * known[-1]).sum()):
         return basis, unknown
     for _ in range(2):  # the second time takes off the rounding of the first
-        own = basis @ others
-        basis = np.linalg.solve(np.linalg.cholesky(weight_others * own @ own.T), basis)
+        own = basis @ z
+        basis = np.linalg.solve(np.linalg.cholesky(comparison * own @ own.T), basis)
     return basis, 0
 
 
-def _log_odds(
-    z: Floats, others: Floats, weight: Floats, weight_others: Floats, one: Floats
-) -> Floats | None:
+def _log_odds(z: Floats, weight: Floats, treated: Any, one: Floats) -> Floats | None:
     """Fit a logit by Newton's method; return None if covariates separate the two groups."""
-    found = one * np.log(weight.sum() / weight_others.sum())
-    values = np.hstack([z, others])
-    weights = np.append(weight, weight_others)
-    treated = np.arange(len(weights)) < len(weight)
+    found = one * np.log(weight[treated].sum() / weight[~treated].sum())
     for _ in range(STEPS):
-        chance = _chance(found @ values)
-        information = values * (weights * chance * (1 - chance)) @ values.T
-        score = values @ (weights * (treated - chance))
-        step = np.linalg.lstsq(information, score, rcond=None)[0]
-        size = np.abs(step @ values).max()
+        chance = _chance(found @ z)
+        information = weight * chance * (1 - chance) * z @ z.T
+        step = np.linalg.lstsq(information, z @ (weight * (treated - chance)), rcond=None)[0]
+        size = np.abs(step @ z).max()
         found = found + step * min(1.0, LONGEST / max(size, CLOSE))
         if size < CLOSE:
             return np.asarray(found)
@@ -439,19 +463,18 @@ def _solve_without(matrix: Floats, part: Floats, right: Floats) -> Floats:
     """Solve ``(matrix - part) x = right`` for each cluster by elimination, float64[row, cluster].
 
     `part` is float64[row, column, cluster], `right` float64[row, cluster]. The solution is NaN if
-    it is not unique. The matrices are positive semidefinite, so that no pivot need be searched for.
+    it is not unique. The matrices are positive semidefinite, so that rows need not be exchanged.
     """
     rest = matrix[..., np.newaxis] - part
     right = right.copy()
     rows = range(len(matrix))
     for row in rows:
         pivot = rest[row, row]
-        pivot = np.where(pivot > SINGULAR * matrix[row, row], pivot, np.nan)
+        pivot[pivot <= SINGULAR * matrix[row, row]] = np.nan
         for below in rows[row + 1 :]:
-            factor = rest[below, row] / pivot
-            rest[below] -= factor * rest[row]
-            right[below] -= factor * right[row]
-        rest[row, row] = pivot
+            share = rest[below, row] / pivot
+            rest[below] -= share * rest[row]
+            right[below] -= share * right[row]
     for row in reversed(rows):
         known = (rest[row, row + 1 :] * right[row + 1 :]).sum(axis=0)
         right[row] = (right[row] - known) / rest[row, row]
@@ -463,6 +486,45 @@ def doubly_robust(
     kind: Literal["simple", "dynamic", "group", "calendar", "group_time"] = "simple",
     comparison: Comparison = "never",
 ) -> Estimate:
+    """Estimate doubly robust effects relative to untreated units with the same covariates.
+
+    Changes since the last period before treatment are predicted by a regression on the comparison
+    units, and the residuals compared under odds weights that make these like the cohort: consistent
+    if either the regression or the log odds of treatment are linear in the covariates. With strata,
+    both are fitted within each. Without covariates it equals
+    :func:`fewtreated.estimators.att_gt.att_gt`.
+
+    Parameters
+    ----------
+    units : Units
+        As returned by :func:`fewtreated.estimators.units.usable_units`. If outcomes are missing,
+        each effect is of the units observed in both periods, and so are its regression and odds.
+    kind : {"simple", "dynamic", "group", "calendar", "group_time"}
+        As for :func:`fewtreated.estimators.att_gt.att_gt`, or one term such as ``"g=5 t=7"`` per
+        cohort and period.
+    comparison : {"never", "not_yet"}
+        As for :func:`fewtreated.estimators.att_gt.att_gt`, and as passed to `usable_units`.
+
+    Returns
+    -------
+    Estimate
+        `n` is the number of treated units behind each term. Standard errors are from the cluster
+        jackknife (CV3), as for :func:`fewtreated.estimators.att_gt.att_gt`: means and the
+        regression without a cluster are exact, and the log odds of treatment without it are one
+        Newton step from those with it, to first order.
+
+    Raises
+    ------
+    DesignError
+        If covariates separate a cohort and its comparison, or do not vary in the comparison; the
+        message names the cohort and the period.
+
+    References
+    ----------
+    Sant'Anna, P. H. C. and Zhao, J. (2020), Doubly robust difference-in-differences estimators,
+    Journal of Econometrics 219, 101-122. Callaway, B. and Sant'Anna, P. H. C. (2021),
+    Difference-in-differences with multiple time periods, Journal of Econometrics 225, 200-230.
+    """
     study = DoublyRobust.of(units, comparison)
     if kind == "group_time":
         return study.effects
