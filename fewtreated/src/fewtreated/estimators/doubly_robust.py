@@ -6,6 +6,10 @@ pair of groups, or for each pair of periods if outcomes are missing. Without a c
 the regression are exact, and the log odds are one Newton step from those with it. An effect without
 a cluster is then a sum of residuals, each times a factor of its unit, so that covariates need not
 be multiplied by outcomes again.
+
+On the ratio scale growth since the base takes the place of changes, and the outcome in the base is
+part of a unit's weight: the regression is of outcomes on the base times covariates, and zeros are
+ordinary values.
 """
 
 from __future__ import annotations
@@ -50,7 +54,7 @@ class Fit:
     spread, odds : float64[covariate, covariate]
         Information on the log odds, and products of covariates under odds weights.
     treated : float64[covariate]
-        Sums of the cohort's covariates.
+        Sums of the cohort's covariates. All sums are weighted, on the ratio scale also by the base.
     slopes : float64[covariate, time]
         Coefficients of the regression of outcomes.
     observed, residual : float64[time]
@@ -95,7 +99,9 @@ class Part:
     adds : float64[time, term]
         1 where the outcome of a period of the fit is added to a term.
     changes : float64[time, term]
-        The same less the outcome of the base.
+        The same, on the level scale less the outcome of the base.
+    base : int
+        Place of the base among the periods of the fit.
     """
 
     fit: Fit
@@ -103,6 +109,7 @@ class Part:
     terms: Ints
     adds: Floats
     changes: Floats
+    base: int
 
 
 @dataclass(frozen=True)
@@ -154,17 +161,17 @@ class Members:
         sums[..., self.at[self.first]] = values
         return sums
 
-    def residuals(self, factor: Floats, slopes: Floats, periods: Floats) -> Floats:
-        """Sum over each cluster a factor times what slopes leave of outcomes.
+    def residuals(self, factor: Floats, periods: Floats, slopes: Floats, base: Any) -> Floats:
+        """Sum over each cluster a factor times what a regression on the base leaves of outcomes.
 
         `slopes` are float64[column, term], `periods` float64[time, term]. Whatever is smaller is
         summed over units: terms, or periods.
         """
+        factor = factor * self.weight
         if 2 * periods.shape[1] < len(periods):
-            return self.add(factor * (periods.T @ self.y - slopes.T @ self.z))
-        return np.asarray(
-            periods.T @ self.add(factor * self.y) - slopes.T @ self.add(factor * self.z)
-        )
+            return self.add(factor * (periods.T @ self.y - base * (slopes.T @ self.z)))
+        of_slopes = slopes.T @ self.add(factor * base * self.z)
+        return np.asarray(periods.T @ self.add(factor * self.y) - of_slopes)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
@@ -217,7 +224,7 @@ class DoublyRobust(GroupTime):
         if not self.paired:
             every = np.zeros((self.width, len(pair.terms)))
             every[pair.times] = adds
-            yield from self._part(pair, None, pair.terms, every, pair.base)
+            yield from self._part(pair, None, pair.terms, every, int(pair.base))
             return
         for time, added in zip(pair.times.tolist(), adds, strict=True):
             terms = np.flatnonzero(added)
@@ -229,12 +236,13 @@ class DoublyRobust(GroupTime):
     ) -> Iterator[Part]:
         """Yield the part of some terms if it has units; `base` is a row of `adds`."""
         changes = adds.copy()
-        changes[base] -= adds.sum(axis=0)
+        if self.scale == "level":
+            changes[base] -= adds.sum(axis=0)
         key = (pair.treated, pair.comparison, *(periods or [])[:1])
         if key not in self._fits:
             self._fits[key] = self._fit(pair, periods)
         if (fit := self._fits[key]) is not None:
-            yield Part(fit, periods, terms, adds, changes)
+            yield Part(fit, periods, terms, adds, changes, base)
 
     def _fit(self, pair: Pair, periods: list[int] | None) -> Fit | None:
         """Fit the regression and the odds of a pair, or return None if it has no units.
@@ -251,17 +259,21 @@ class DoublyRobust(GroupTime):
         treated = np.arange(len(rows)) < len(own)
         z = self.z[:, rows]
         weight = self._weights(rows)
-        cohort = np.where(treated, weight, 0.0)
-        comparison = weight - cohort
-        basis, unknown = _basis(z, weight, comparison)
+        measure = weight * self._base(self.y[rows, pair.base])
+        cohort = np.where(treated, measure, 0.0)
+        comparison = measure - cohort
+        if not comparison.any():
+            return None
+        basis, unknown = _basis(z, measure, comparison)
         if unknown:
             raise DesignError(
-                f"Cannot estimate {unknown} of {len(basis)} slopes for {_where(self, pair, periods)}:"
-                " the untreated units do not differ; drop covariates"
+                f"Cannot estimate {unknown} of {len(basis)} slopes for"
+                f" {_where(self, pair, periods)}: the untreated units do not differ; drop"
+                " covariates"
             )
         z = basis @ z
         one = z @ comparison
-        log_odds = _log_odds(z, weight, treated, one)
+        log_odds = _log_odds(z, measure, treated, one) if cohort.any() else 0.0 * one
         if log_odds is None:
             kind = "never" if np.isinf(self.groups[pair.comparison].until) else "not-yet"
             raise DesignError(
@@ -270,22 +282,27 @@ class DoublyRobust(GroupTime):
                 f" {kind}-treated units; use fewer or coarser covariates"
             )
         chance = _chance(log_odds @ z)
-        odds = comparison * chance / (1 - chance)
+        odds = chance / (1 - chance)
         (observed,) = self._with_outcomes(weight[np.newaxis, : len(own)], own, periods)
-        of_others = np.vstack([comparison * z, odds * z])[:, len(own) :]
+        of_others = (weight * np.vstack([z, odds * z]))[:, len(own) :]
         slopes, of_odds = np.split(self._with_outcomes(of_others, others, periods), 2)
+        products = comparison * odds * z @ z.T
         return Fit(
             basis=basis,
             one=one,
             log_odds=log_odds,
-            spread=weight * chance * (1 - chance) * z @ z.T,
-            odds=odds * z @ z.T,
+            spread=measure * chance * (1 - chance) * z @ z.T,
+            odds=products,
             treated=z @ cohort,
             slopes=slopes,
             observed=observed,
             residual=observed - z @ cohort @ slopes,
-            of_odds=of_odds - odds * z @ z.T @ slopes,
+            of_odds=of_odds - products @ slopes,
         )
+
+    def _base(self, outcome: Floats) -> Any:
+        """Return what an outcome in the base adds to the weight of its unit, float64[unit]."""
+        return outcome if self.scale == "ratio" else 1.0
 
     def _seen(self, rows: Ints, periods: list[int] | None) -> Ints:
         """Return those of the rows that are observed in some periods; None for all periods."""
@@ -298,10 +315,12 @@ class DoublyRobust(GroupTime):
 
     def _with_outcomes(self, values: Floats, rows: Ints, periods: list[int] | None) -> Floats:
         """Sum products of values, float64[value, unit], and outcomes: float64[value, time]."""
-        sums = 0.0
+        sums: Any = 0.0
         for start in range(0, len(rows), ROWS):
             y = self.y[rows[start : start + ROWS]]
-            sums = sums + values[:, start : start + ROWS] @ (y if periods is None else y[:, periods])
+            sums = sums + values[:, start : start + ROWS] @ (
+                y if periods is None else y[:, periods]
+            )
         return np.asarray(sums)
 
     def _whole(self, part: Part) -> Floats:
@@ -334,6 +353,7 @@ class DoublyRobust(GroupTime):
                 effect, size = self._whole(part)[..., np.newaxis]
                 with np.errstate(divide="ignore", invalid="ignore"):
                     change[part.terms] = effect / size - left[0] / left[1]
+            change[~np.isfinite(change)] = np.nan
             yield clusters, change
 
     def _without_each(
@@ -353,9 +373,7 @@ class DoublyRobust(GroupTime):
         some = slice(*np.searchsorted(at, [start, stop]))
         chosen = rows[some]
         y = np.ascontiguousarray(self.y[chosen].T)
-        return Members(
-            self.z[:, chosen], y, self._weights(chosen), at[some] - start, stop - start
-        )
+        return Members(self.z[:, chosen], y, self._weights(chosen), at[some] - start, stop - start)
 
     def _left(self, part: Part, treated: Members, others: Members) -> Floats:
         """Return both totals of terms without each cluster, float64[2, term, cluster].
@@ -371,43 +389,47 @@ class DoublyRobust(GroupTime):
         fit = part.fit
         if part.periods is not None:
             treated, others = (side.seen(part.periods) for side in (treated, others))
-        score: Any = 0.0
-        spread: Any = 0.0
-        for side, is_treated in ((treated, True), (others, False)):
-            z = fit.basis @ side.z
-            chance = _chance(fit.log_odds @ z)
-            score = score + side.add(side.weight * (is_treated - chance) * z)
-            spread = spread + side.add(_products(z, side.weight * chance * (1 - chance)))
-        odds = others.weight * chance / (1 - chance)
+        base, base_of_others = (self._base(side.y[part.base]) for side in (treated, others))
+        own = treated.weight * base
+        z = fit.basis @ treated.z
+        chance = _chance(fit.log_odds @ z)
+        held = fit.treated[:, np.newaxis] - treated.add(own * z)
+        score = treated.add(own * (1 - chance) * z)
+        spread = treated.add(_products(z, own * chance * (1 - chance)))
+        own = others.weight * base_of_others
+        z = fit.basis @ others.z
+        chance = _chance(fit.log_odds @ z)
+        odds = chance / (1 - chance)
+        score = score - others.add(own * chance * z)
+        spread = spread + others.add(_products(z, own * chance * (1 - chance)))
         by_odds = fit.one[:, np.newaxis] - _solve_without(fit.spread, spread, score)
-        held = fit.treated[:, np.newaxis] - treated.add(treated.weight * (fit.basis @ treated.z))
         size = fit.one @ held
         kept = size > NOTHING_LEFT * fit.size
         size = np.where(kept, size, 0.0)
-        rest = fit.odds[..., np.newaxis] - others.add(_products(z, odds))
+        rest = fit.odds[..., np.newaxis] - others.add(_products(z, own * odds))
         like = (rest * by_odds).sum(axis=1)
-        by_odds = by_odds * size / (fit.one @ like)
-        apart = held * kept - like * size / (fit.one @ like)
-        gram = others.add(_products(z, others.weight))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            share = size / (fit.one @ like)
+            apart = held * kept - like * share
+        by_odds = by_odds * share
+        gram = others.add(_products(z, own))
         by_slopes = _solve_without(np.eye(len(fit.one)), gram, apart)
-        factor = others.weight * (z * by_slopes[:, others.at]).sum(axis=0)
+        factor = (z * by_slopes[:, others.at]).sum(axis=0)
         factor += odds * (z * by_odds[:, others.at]).sum(axis=0)
-        slopes = fit.basis.T @ (fit.slopes @ part.changes)
+        regression = (part.changes, fit.basis.T @ (fit.slopes @ part.changes))
         effect = (
             (fit.residual @ part.changes)[:, np.newaxis]
             - (fit.of_odds @ part.changes).T @ by_odds
-            - treated.residuals(treated.weight, slopes, part.changes)
-            + others.residuals(factor, slopes, part.changes)
+            - treated.residuals(np.ones(1), *regression, base)
+            + others.residuals(factor, *regression, base_of_others)
         )
         known = np.isfinite(effect).all(axis=0)
         effect[:, ~known] = 0.0
         if self.scale == "level":
-            sizes = np.multiply.outer(part.adds.sum(axis=0), size * known)
-            return np.array([effect, sizes])
-        observed = (fit.observed @ part.adds)[:, np.newaxis] - treated.residuals(
-            treated.weight, 0 * slopes, part.adds
-        )
-        return np.array([observed * known, observed * known - effect])
+            return np.array([effect, np.multiply.outer(part.adds.sum(axis=0), size * known)])
+        seen = treated.add(treated.weight * (part.adds.T @ treated.y))
+        observed = ((fit.observed @ part.adds)[:, np.newaxis] - seen) * known
+        return np.array([observed, observed - effect])
 
 
 def _where(study: DoublyRobust, pair: Pair, periods: list[int] | None) -> str:
@@ -491,8 +513,9 @@ def doubly_robust(
     Changes since the last period before treatment are predicted by a regression on the comparison
     units, and the residuals compared under odds weights that make these like the cohort: consistent
     if either the regression or the log odds of treatment are linear in the covariates. With strata,
-    both are fitted within each. Without covariates it equals
-    :func:`fewtreated.estimators.att_gt.att_gt`.
+    both are fitted within each. On the ratio scale growth since then takes the place of changes,
+    and units are weighted by the outcome it starts from. Without covariates the results are those
+    of :func:`fewtreated.estimators.att_gt.att_gt`.
 
     Parameters
     ----------
