@@ -31,7 +31,7 @@ RETURNED = {
 """Classes of what is returned: their module, and what a user calls of them."""
 ON_ARRAYS = (
     "att_gt.att_gt",
-    "cross_checks.doubly_robust",
+    "doubly_robust.doubly_robust",
     "exposure.exposure_effects",
     "honest_did.honest_bounds",
     "power.minimum_detectable_effect",

@@ -21,7 +21,8 @@ from fewtreated.estimate import (
 )
 from fewtreated.estimators import abnormal_returns as returns_of
 from fewtreated.estimators.att_gt import att_gt
-from fewtreated.estimators.cross_checks import doubly_robust, imputation
+from fewtreated.estimators.cross_checks import imputation
+from fewtreated.estimators.doubly_robust import doubly_robust
 from fewtreated.estimators.exposure import EXACT, exposure_effects
 from fewtreated.estimators.honest_did import Bounds, honest_bounds
 from fewtreated.estimators.power import detectable, minimum_detectable_effect

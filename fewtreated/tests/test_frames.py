@@ -13,7 +13,7 @@ from fewtreated.estimate import Estimate
 from fewtreated.estimators import att_gt as by_cohort
 from fewtreated.estimators import exposure as by_exposure
 from fewtreated.estimators import honest_did, synthetic
-from fewtreated.estimators.cross_checks import doubly_robust
+from fewtreated.estimators.doubly_robust import doubly_robust
 from fewtreated.estimators.power import minimum_detectable_effect
 from fewtreated.estimators.survival import exit_survival
 from fewtreated.estimators.units import usable_units

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from fewtreated.estimate import Estimate
 from fewtreated.estimators.att_gt import att_gt
-from fewtreated.estimators.cross_checks import doubly_robust, imputation
+from fewtreated.estimators.cross_checks import imputation
+from fewtreated.estimators.doubly_robust import doubly_robust
 from fewtreated.estimators.exposure import exposure_effects
 from fewtreated.estimators.rows import sum_by
 from fewtreated.estimators.survival import exit_survival

@@ -7,7 +7,8 @@ from fewtreated.estimators.abnormal_returns import (
     pool_events,
 )
 from fewtreated.estimators.att_gt import att_gt
-from fewtreated.estimators.cross_checks import doubly_robust, imputation
+from fewtreated.estimators.cross_checks import imputation
+from fewtreated.estimators.doubly_robust import doubly_robust
 from fewtreated.estimators.exposure import exposure_effects
 from fewtreated.estimators.honest_did import honest_bounds
 from fewtreated.estimators.power import detectable, minimum_detectable_effect

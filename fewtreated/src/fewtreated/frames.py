@@ -22,10 +22,10 @@ from fewtreated.estimators import att_gt as by_cohort
 from fewtreated.estimators import exposure as by_exposure
 from fewtreated.estimators import honest_did, synthetic
 from fewtreated.estimators.base import Base
-from fewtreated.estimators.cross_checks import doubly_robust
+from fewtreated.estimators.doubly_robust import DoublyRobust
 from fewtreated.estimators.power import minimum_detectable_effect
 from fewtreated.estimators.survival import exit_survival
-from fewtreated.estimators.units import Comparison, Scale, Units, usable_units
+from fewtreated.estimators.units import Comparison, Scale, usable_units
 from fewtreated.long import Long
 
 if TYPE_CHECKING:
@@ -48,16 +48,15 @@ class CohortEffects(Shown):
 
     Attributes
     ----------
-    studies : dict of str to GroupTime or Units
-        Effects by the column that errors are clustered by, and by pairs of two columns; units for
-        the doubly robust estimator.
+    studies : dict of str to GroupTime
+        Effects by the column that errors are clustered by, and by pairs of two columns.
     outcome : str
     periods : Index
     effects : Estimate
         One term such as ``"g=2021-05 t=2021-07"`` per cohort and period.
     """
 
-    studies: Mapping[str, by_cohort.GroupTime | Units]
+    studies: Mapping[str, by_cohort.GroupTime]
     outcome: str
     periods: pd.Index
     effects: Estimate = field(init=False)
@@ -84,7 +83,7 @@ class CohortEffects(Shown):
         ----------
         kind : {"simple", "dynamic", "group", "calendar"}
             The last two end with the ``"average"`` over cohorts (by their number of units) or
-            periods. With covariates, only the first two.
+            periods.
         """
         check_choice("kind", kind, get_args(by_cohort.Kind))
         estimate = self._average(kind)
@@ -99,9 +98,7 @@ class CohortEffects(Shown):
     def _average(self, kind: Any) -> Estimate:
         """Return the average with errors by the columns of clusters, one or two."""
 
-        def of(study: by_cohort.GroupTime | Units) -> Estimate:
-            if isinstance(study, Units):
-                return doubly_robust(study, kind)
+        def of(study: by_cohort.GroupTime) -> Estimate:
             if kind == "group_time":
                 return study.effects
             return study.aggregate(kind)
@@ -177,11 +174,11 @@ def att_gt(
         period after the last one means never; a 0 in a frame that begins with period 0 is refused.
         Units without an untreated period are dropped and counted.
     outcome, unit, time : column
-        Each effect is of the units with an outcome in both of its periods; with covariates, of
-        those with all outcomes.
+        Each effect is of the units with an outcome in both of its periods.
     covariates : list of columns, optional
-        Determined before treatment, one value per unit. They make estimates doubly robust, with the
-        standard errors of :func:`fewtreated.estimators.cross_checks.doubly_robust`.
+        Determined before treatment, one value per unit; a unit without one is dropped and counted.
+        Text and categories become 0/1 columns for each level but one. They make estimates doubly
+        robust, as :func:`fewtreated.estimators.doubly_robust.doubly_robust` describes.
     weights, strata : column, optional
         Sampling weights, and groups within which units are compared; one value per unit.
     cluster : column or list of two columns, optional
@@ -209,16 +206,16 @@ def att_gt(
     -------
     CohortEffects
         With `rows`, ``.aggregate()``, ``.aggregate("dynamic")`` and ``.plot()``. Standard errors
-        without covariates are those of :func:`fewtreated.estimators.att_gt.att_gt`, by a cluster
-        jackknife. For other intervals than of 95 per cent, an Estimate has ``.at(0.9)``.
+        are those of :func:`fewtreated.estimators.att_gt.att_gt`, by a cluster jackknife. For other
+        intervals than of 95 per cent, an Estimate has ``.at(0.9)``.
 
     Raises
     ------
     DataError
         If a column is missing, a row is repeated, a period has no row, or a value is invalid.
     DesignError
-        If no unit is treated, none can serve as a comparison, no unit is observed twice, or
-        `absent` must be given.
+        If no unit is treated, none can serve as a comparison, no unit is observed twice, covariates
+        separate a cohort from its comparison, or `absent` must be given.
 
     Examples
     --------
@@ -242,28 +239,23 @@ def att_gt(
     x = long.covariates(covariates)
     filled = long.absent(absent, y)
     y[filled] = 0.0
-    options: dict[str, Any] = {
-        "scale": scale,
-        "anticipation": anticipation,
-        "comparison": comparison,
-    }
+    options: dict[str, Any] = {"scale": scale, "anticipation": anticipation}
     options |= {
+        "covariates": np.column_stack([*x.values()]) if x else None,
         "weights": long.constant(weights, "weights"),
         "strata": long.constant(strata, "strata"),
     }
-    if x and (strata is not None or comparison != "never"):
-        raise DesignError(
-            "Cannot use covariates within strata, or relative to units not yet treated; leave out"
-            " covariates, or pass strata as covariates, with a 0/1 column for each but one"
-        )
-    options |= {"covariates": np.column_stack([*x.values()])} if x else {}
     if x and base != "last":
         raise DesignError(
             f'Cannot use base = "{base}" with covariates; use base="last", or leave out covariates'
         )
-    if not x:
-        options["base"] = base
-    study: Any = (usable_units if x else by_cohort.att_gt)(y, first, **options)
+    check_choice("base", base, get_args(Base))
+    units = usable_units(y, first, **options, comparison=comparison, complete=False)
+    study: by_cohort.GroupTime
+    if x:
+        study = DoublyRobust.of(units, comparison, periods=long.periods)
+    else:
+        study = by_cohort.GroupTime.of(units, comparison, base=base)
     study.counts["absent_rows_as_zero"] = int(filled.sum())
 
     def by(cluster: Any) -> Any:  # the same units, whose own labels are their rows

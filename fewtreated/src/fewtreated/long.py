@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from difflib import get_close_matches
 from numbers import Real
 from typing import Any, Literal
@@ -131,9 +131,17 @@ class Long:
     def covariates(self, names: str | Sequence[Hashable] | None) -> dict[str, Floats]:
         """Return each unit's values of the given covariates by name.
 
-        Each is float64[unit], NaN if missing.
+        Each is float64[unit], NaN if missing. Text and categories have a 0/1 column by the name
+        ``"size=large"`` for each level but the first.
         """
-        return {str(name): _numbers(self._first(name, "covariates")) for name in _several(names)}
+        found: dict[str, Floats] = {}
+        for name in _several(names):
+            column = self._first(name, "covariates")
+            if _is_factor(column):
+                found |= {f"{name}={level}": is_in for level, is_in in _indicators(column)}
+            else:
+                found[str(name)] = _numbers(column)
+        return found
 
     def absent(self, absent: Literal["zero", "missing"] | None, y: Floats) -> Bools:
         """Return which outcomes to set to zero, bool[unit, time]: those that are absent.
@@ -366,6 +374,22 @@ def _numbers(column: pd.Series, *, infinite: bool = False) -> Floats:
         "correct it, or set it to NaN",
     )
     return values
+
+
+def _is_factor(column: pd.Series) -> bool:
+    """Return whether a column holds text or categories."""
+    categories = isinstance(column.dtype, pd.CategoricalDtype)
+    return categories or pd.api.types.infer_dtype(column, skipna=True) == "string"
+
+
+def _indicators(column: pd.Series) -> Iterator[tuple[Any, Floats]]:
+    """Yield each level of a factor but the first, and which rows have it, NaN if missing."""
+    factor = column.astype("category").cat.remove_unused_categories()
+    levels = factor.cat.categories
+    for level in levels[1:] if len(levels) > 1 else levels:
+        is_level = (factor == level).to_numpy(float)
+        is_level[factor.isna()] = np.nan
+        yield level, is_level
 
 
 def _ordinals(column: pd.Series) -> tuple[Floats, str]:

@@ -13,7 +13,7 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any, Literal, get_args
+from typing import Any, ClassVar, Literal, Self, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +26,7 @@ from fewtreated.estimate import Bools, Estimate, Floats, Ints, Labels
 from fewtreated.estimators.base import Base, BaseWeight, base_weight
 from fewtreated.estimators.groups import Group, Moments, Pair, groups_of
 from fewtreated.estimators.rows import rows_by
-from fewtreated.estimators.units import UNITS, Comparison, Scale, usable_units
+from fewtreated.estimators.units import UNITS, Comparison, Scale, Units, usable_units
 from fewtreated.jackknife import FEWEST_DF, NOTHING_LEFT, effective, left_out, without
 
 __dir__ = ["GroupTime", "att_gt"].copy  # for tab completion
@@ -81,6 +81,24 @@ class GroupTime(Shown):
     cluster: Ints | None
     labels: npt.NDArray[Any]
     counts: dict[str, int]
+
+    _method: ClassVar[str] = ""  # added to the name of an estimand
+
+    @classmethod
+    def of(cls, units: Units, comparison: Comparison, **fields: Any) -> Self:
+        """Group units by cohort; `fields` are further attributes."""
+        return cls(
+            y=units.y,
+            groups=groups_of(units, comparison),
+            width=units.y.shape[1],
+            scale=units.scale,
+            anticipation=units.anticipation,
+            weight=None if (units.weight == 1).all() else units.weight,  # avoids reading ones
+            cluster=units.cluster,
+            labels=units.labels,
+            counts=units.counts,
+            **fields,
+        )
 
     def __post_init__(self) -> None:
         """Raise DesignError if no treated group has a comparison."""
@@ -212,12 +230,8 @@ class GroupTime(Shown):
         """
         totals = np.full((2, self.cells.shape[1]), np.nan)
         for pair in self._pairs(np.arange(self.cells.shape[1])):
-            totals[:, pair.terms] = self._compare(
-                self.sums[pair.treated],
-                self.sums[pair.comparison],
-                pair,
-                self.base_weight.value,
-            )
+            for terms, of_pair in self._compared(pair):
+                totals[:, terms] = of_pair
         defined = np.isfinite(totals).all(axis=0)
         if self.scale == "level":
             defined &= totals[1] > 0
@@ -353,6 +367,11 @@ class GroupTime(Shown):
             before = last * before + (1 - last) * mean[0]
         return now, before, weight
 
+    def _compared(self, pair: Pair) -> Iterator[tuple[Ints, Floats]]:
+        """Yield terms of a pair and both their totals, float64[2, term]."""
+        treated, comparison = self.sums[pair.treated], self.sums[pair.comparison]
+        yield pair.terms, self._compare(treated, comparison, pair, self.base_weight.value)
+
     def _compare(self, treated: Floats, comparison: Floats, pair: Pair, last: Any) -> Floats:
         """Compute a pair's totals by term from sums of two groups.
 
@@ -391,7 +410,7 @@ class GroupTime(Shown):
         most_df = jackknife.most_df(fewest)
         errors = self._jackknife(average, totals, term, value, most_df)
         return Estimate(
-            estimand=estimand,
+            estimand=estimand + self._method,
             unit=UNITS[self.scale],
             terms=(*terms, "average")[: len(value)],
             value=value,
@@ -879,15 +898,4 @@ def att_gt(
         comparison,
         complete=False,
     )
-    return GroupTime(
-        y=units.y,
-        groups=groups_of(units, comparison),
-        width=units.y.shape[1],
-        scale=scale,
-        anticipation=anticipation,
-        base=base,
-        weight=None if weights is None else units.weight,  # None avoids reading an array of ones
-        cluster=units.cluster,
-        labels=units.labels,
-        counts=units.counts,
-    )
+    return GroupTime.of(units, comparison, base=base)

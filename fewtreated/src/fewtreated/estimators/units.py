@@ -93,10 +93,11 @@ def usable_units(
     _check_units(y, first, weight, scale)
     base = first - 1 - anticipation
     has_base = base >= 0
-    whole = np.isfinite(y @ np.ones(y.shape[1]) + x.sum(axis=1))
+    known = np.isfinite(x.sum(axis=1))
+    whole = known & np.isfinite(y @ np.ones(y.shape[1]))
     enough = whole
     if not complete and not whole.all():
-        enough = _in_pairs(y, base, comparison)
+        enough = known & _in_pairs(y, base, comparison)
     kept = has_base & enough
     if not kept.all():
         y = y[kept]
