@@ -539,3 +539,13 @@ def test_a_weighted_base_is_printed_with_its_weight_and_goes_without_covariates(
         ft.att_gt(long(), **CALL, base="weighted", covariates="size")
     with pytest.raises(errors.DesignError, match="base"):
         ft.att_gt(long(), **CALL, base="first")
+
+
+def test_the_weight_of_the_base_does_not_depend_on_the_clusters_of_errors():
+    both, one = (
+        ft.att_gt(long(), **CALL, base="weighted", cluster=cluster).aggregate()
+        for cluster in (["group", "fifth"], "group")
+    )
+    np.testing.assert_allclose(both.value, one.value, rtol=1e-12)
+    assert both.details == one.details
+    assert both.std_error >= one.std_error

@@ -37,15 +37,15 @@ class BaseWeight(NamedTuple):
 
 
 def base_weight(study: GroupTime) -> BaseWeight:
-    """Weigh the last untreated period so that never-treated clusters change the least by chance.
+    """Weigh the last untreated period so that never-treated units change the least by chance.
 
     Units that are never treated have no effect. If they are treated on the dates of the cohorts,
-    in the proportions of these, what the clusters g add to their mean change is
-    ``P_g - M_g + w (M_g - L_g)``: with P of outcomes after those dates, L of those in the last
-    period before, and M of the means of all periods before, each less its mean over units (as a
-    share of its total, on the ratio scale). Its sum of squares is smallest for
-    ``w = -sum (P_g - M_g)(M_g - L_g) / sum (M_g - L_g)^2``, which is kept between 0 and 1. Without
-    a cluster, its own products are left out of both sums. Only units with all outcomes count.
+    in the proportions of these, what each adds to their mean change is ``P - M + w (M - L)``: with
+    P of its outcomes after those dates, L of those in the last period before, and M of the means of
+    all periods before, each less its mean over units (as a share of its total, on the ratio scale).
+    The sum of squares is smallest for ``w = -sum (P - M)(M - L) / sum (M - L)^2``, which is kept
+    between 0 and 1. Without a cluster, the products of its units are left out of both sums. Only
+    units with all outcomes count. The weight does not depend on how errors are clustered.
 
     Raises
     ------
@@ -53,15 +53,15 @@ def base_weight(study: GroupTime) -> BaseWeight:
         If the last untreated period differs from the mean of all in fewer than three clusters of
         units that are never treated.
     """
-    after = np.zeros(len(study.labels))
-    before = np.zeros(len(study.labels))
+    after = np.zeros(len(study.y))
+    before = np.zeros(len(study.y))
     cohorts = [group for group in study.groups if group.first < study.width]
-    for group, code in zip(study.groups, study.codes, strict=True):
+    for group in study.groups:
         if group.parts or np.isfinite([group.first, group.until]).any():
             continue
-        whole = np.isfinite(study.y[group.rows]).all(axis=1)
-        y = study.y[group.rows[whole]]
-        weight = np.ones(len(y)) if study.weight is None else study.weight[group.rows[whole]]
+        rows = group.rows[np.isfinite(study.y[group.rows]).all(axis=1)]
+        y = study.y[rows]
+        weight = np.ones(len(y)) if study.weight is None else study.weight[rows]
         for cohort in cohorts:
             first = int(cohort.first)
             last = first - 1 - study.anticipation
@@ -70,9 +70,12 @@ def base_weight(study: GroupTime) -> BaseWeight:
             kinds = (y[:, first:].mean(axis=1), y[:, : last + 1].mean(axis=1), y[:, last])
             post, mean, latest = (_apart(kind, weight, study.scale) for kind in kinds)
             size = len(cohort.rows) * (study.width - first)
-            after += np.bincount(code[whole], size * (post - mean), len(after))
-            before += np.bincount(code[whole], size * (mean - latest), len(before))
-    products, squares = -after * before, before**2
+            after[rows] += size * (post - mean)
+            before[rows] += size * (mean - latest)
+    code = np.arange(len(study.y)) if study.cluster is None else study.cluster
+    products, squares = (
+        np.bincount(code, product, len(study.labels)) for product in (-after * before, before**2)
+    )
     count = np.count_nonzero(squares)
     if count < 3:
         raise DesignError(
