@@ -751,9 +751,11 @@ def _products(blocks: Iterable[tuple[Ints, Floats]], count: int) -> tuple[Floats
     products = np.zeros((count, count))
     fourth = np.zeros(count)
     for _, change in blocks:
-        products += change @ change.T
+        moved = change.any(axis=1)  # few, if the block is of one cohort
+        change = change[moved]
+        products[np.ix_(moved, moved)] += change @ change.T
         square = np.multiply(change, change, out=change)
-        fourth += np.einsum("ij,ij->i", square, square)
+        fourth[moved] += np.einsum("ij,ij->i", square, square)
     return products, fourth
 
 
