@@ -752,9 +752,9 @@ def _products(blocks: Iterable[tuple[Ints, Floats]], count: int) -> tuple[Floats
     fourth = np.zeros(count)
     for _, change in blocks:
         moved = change.any(axis=1)  # few, if the block is of one cohort
-        change = change[moved]
-        products[np.ix_(moved, moved)] += change @ change.T
-        square = np.multiply(change, change, out=change)
+        rows = change[moved]
+        products[np.ix_(moved, moved)] += rows @ rows.T
+        square = np.multiply(rows, rows, out=rows)
         fourth[moved] += np.einsum("ij,ij->i", square, square)
     return products, fourth
 
