@@ -113,6 +113,18 @@ def test_a_ratio_is_the_referee_s_of_growth_weighted_by_the_base(comparison, mis
         assert value == pytest.approx(np.log(mean / (mean - effect)), abs=1e-9)
 
 
+def test_the_effect_on_many_units_is_the_referee_s():
+    rng = np.random.default_rng(14)
+    x = rng.normal(size=(100_000, 2))
+    treated = rng.random(len(x)) < 1 / (1 + np.exp(2 - x[:, 0]))
+    y = rng.normal(size=(len(x), 2)) + x[:, :1] * np.arange(2)
+    found = robust(y, np.where(treated, 1.0, np.inf), x)
+    design = np.column_stack([np.ones(len(x)), x])
+    effect, moved = drdid_panel(y[:, 1], y[:, 0], treated.astype(float), design)
+    assert found.value == pytest.approx(effect, abs=1e-9)
+    assert found.std_error == pytest.approx(np.sqrt((moved**2).sum()) / len(x), rel=1e-3)
+
+
 @COMPARISONS
 @pytest.mark.parametrize("missing", [0.0, 0.1])
 @pytest.mark.parametrize("clusters", [12, 90])

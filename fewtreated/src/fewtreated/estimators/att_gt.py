@@ -797,9 +797,11 @@ def _products(blocks: Iterable[tuple[Ints, Floats]], count: int) -> tuple[Floats
     products = np.zeros((count, count))
     fourth = np.zeros(count)
     for _, change in blocks:
-        products += change @ change.T
-        square = np.multiply(change, change, out=change)
-        fourth += np.einsum("ij,ij->i", square, square)
+        moved = change.any(axis=1)  # few, if the block is of one cohort
+        rows = change[moved]
+        products[np.ix_(moved, moved)] += rows @ rows.T
+        square = np.multiply(rows, rows, out=rows)
+        fourth[moved] += np.einsum("ij,ij->i", square, square)
     return products, fourth
 
 

@@ -37,6 +37,7 @@ SINGULAR = 1e-10  # share of an eigenvalue or a pivot below which it is zero
 STEPS = 50
 LONGEST = 5.0
 CLOSE = 1e-8
+MANY = 16  # times as many units as a solution is started from
 
 
 @dataclass(frozen=True, eq=False)
@@ -256,15 +257,15 @@ class DoublyRobust(GroupTime):
         if not (len(own) and len(others)):
             return None
         rows = np.append(own, others)
-        treated = np.arange(len(rows)) < len(own)
+        compared = slice(len(own), None)
         z = self.z[:, rows]
         weight = self._weights(rows)
-        measure = weight * self._base(self.y[rows, pair.base])
-        cohort = np.where(treated, measure, 0.0)
-        comparison = measure - cohort
-        if not comparison.any():
+        measure = weight
+        if self.scale == "ratio":
+            measure = weight * self.y[rows, pair.base]
+        if not measure[compared].any():
             return None
-        basis, unknown = _basis(z, measure, comparison)
+        basis, unknown = _basis(z, measure, compared)
         if unknown:
             raise DesignError(
                 f"Cannot estimate {unknown} of {len(basis)} slopes for"
@@ -272,8 +273,11 @@ class DoublyRobust(GroupTime):
                 " covariates"
             )
         z = basis @ z
-        one = z @ comparison
-        log_odds = _log_odds(z, measure, treated, one) if cohort.any() else 0.0 * one
+        one = z[:, compared] @ measure[compared]
+        treated = z[:, : len(own)] @ measure[: len(own)]
+        log_odds: Floats | None = 0.0 * one
+        if measure[: len(own)].any():
+            log_odds = _log_odds(z, measure, np.arange(len(rows)) < len(own), one)
         if log_odds is None:
             kind = "never" if np.isinf(self.groups[pair.comparison].until) else "not-yet"
             raise DesignError(
@@ -282,21 +286,23 @@ class DoublyRobust(GroupTime):
                 f" {kind}-treated units; use fewer or coarser covariates"
             )
         chance = _chance(log_odds @ z)
-        odds = chance / (1 - chance)
+        spread = measure * chance * (1 - chance) * z @ z.T
+        z = z[:, compared]
+        odds = chance[compared] / (1 - chance[compared])
+        products = measure[compared] * odds * z @ z.T
         (observed,) = self._with_outcomes(weight[np.newaxis, : len(own)], own, periods)
-        of_others = (weight * np.vstack([z, odds * z]))[:, len(own) :]
+        of_others = weight[compared] * np.vstack([z, odds * z])
         slopes, of_odds = np.split(self._with_outcomes(of_others, others, periods), 2)
-        products = comparison * odds * z @ z.T
         return Fit(
             basis=basis,
             one=one,
             log_odds=log_odds,
-            spread=measure * chance * (1 - chance) * z @ z.T,
+            spread=spread,
             odds=products,
-            treated=z @ cohort,
+            treated=treated,
             slopes=slopes,
             observed=observed,
-            residual=observed - z @ cohort @ slopes,
+            residual=observed - treated @ slopes,
             of_odds=of_odds - products @ slopes,
         )
 
@@ -449,27 +455,28 @@ def _products(z: Floats, weight: Floats) -> Floats:
     return np.asarray((weight * z)[:, np.newaxis] * z)
 
 
-def _basis(z: Floats, weight: Floats, comparison: Floats) -> tuple[Floats, int]:
-    """Return the basis of a fit, and how many of its covariates do not vary in the comparison.
-
-    `comparison` are the weights of its units, and 0 for those of the cohort.
-    """
+def _basis(z: Floats, weight: Floats, compared: slice) -> tuple[Floats, int]:
+    """Return the basis of a fit, and how many of its covariates do not vary in the comparison."""
     values, vectors = np.linalg.eigh(weight * z @ z.T)
     kept = values > SAME * values[-1]
     basis = (vectors[:, kept] / np.sqrt(values[kept])).T
-    of_others = comparison * z @ z.T
-    known = np.linalg.eigvalsh(basis @ of_others @ basis.T)
+    z, weight = z[:, compared], weight[compared]
+    known = np.linalg.eigvalsh(basis @ (weight * z @ z.T) @ basis.T)
     if unknown := int((known <= SINGULAR * known[-1]).sum()):
         return basis, unknown
     for _ in range(2):  # the second time takes off the rounding of the first
         own = basis @ z
-        basis = np.linalg.solve(np.linalg.cholesky(comparison * own @ own.T), basis)
+        basis = np.linalg.solve(np.linalg.cholesky(weight * own @ own.T), basis)
     return basis, 0
 
 
 def _log_odds(z: Floats, weight: Floats, treated: Any, one: Floats) -> Floats | None:
     """Fit a logit by Newton's method; return None if covariates separate the two groups."""
-    found = one * np.log(weight[treated].sum() / weight[~treated].sum())
+    found = None
+    if len(weight) > MANY * ROWS:  # start from the solution for some of the units
+        found = _log_odds(z[:, ::MANY], weight[::MANY], treated[::MANY], one)
+    if found is None:
+        found = one * np.log(weight[treated].sum() / weight[~treated].sum())
     for _ in range(STEPS):
         chance = _chance(found @ z)
         information = weight * chance * (1 - chance) * z @ z.T
