@@ -201,7 +201,10 @@ def test_results_are_tidy_printed_pickled_and_sent_to_other_processes():
         "p.value",
         "conf.low",
         "conf.high",
+        "df",
+        "n",
     ]
+    np.testing.assert_array_equal(tidy[["df", "n"]], np.column_stack([df, rows["n"]]))
     np.testing.assert_allclose(tidy["statistic"], rows["estimate"] / rows["std_error"])
     excluded = (rows["conf_low"] > 0) | (rows["conf_high"] < 0)
     assert ((tidy["p.value"] < 0.05) == excluded).all()
@@ -312,13 +315,14 @@ def test_synthetic_differences_name_their_weights():
 @pytest.mark.parametrize("anticipation", [0, 1])
 def test_honest_bounds_of_an_event_study_are_those_of_its_arrays_with_wider_errors(anticipation):
     effects = ft.att_gt(long(), **CALL, anticipation=anticipation)
-    study = effects.aggregate("dynamic")
+    averaged = effects.aggregate("dynamic")
+    study = averaged[:]
     before = 5 - 1 - anticipation
     target = np.eye(len(study.terms) - before)[anticipation]
     expected = honest_did.honest_bounds(
         study.value, study.cov_small_sample, before, len(target), target=target
     )
-    for bounds in (effects, study):
+    for bounds in (effects, averaged, study):
         np.testing.assert_allclose(
             ft.honest_bounds(bounds).conf_int([0, 1]), expected.conf_int([0, 1])
         )

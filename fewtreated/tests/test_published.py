@@ -148,8 +148,11 @@ def averaged(kind, term, column="estimate"):
     return float(counties().aggregate(kind).row(term)[column])
 
 
-def over_horizons():
-    return float(np.mean([averaged("dynamic", str(horizon)) for horizon in range(4)]))
+def balanced(term):
+    """Return the effect on the counties of 2004 and 2006, which are followed for a year."""
+    found = counties().aggregate("dynamic", balance_e=1)
+    assert found.terms[found.terms.index("0") :] == ("0", "1", "average")
+    return float(found.row(term)["estimate"])
 
 
 def given_population(kind, term, column="estimate"):

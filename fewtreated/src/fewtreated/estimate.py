@@ -219,7 +219,7 @@ class Estimate(Shown):
     def tidy(self) -> pd.DataFrame:
         """Return one row per term with the columns that R's broom names.
 
-        They are `term`, `estimate`, `std.error`, and so on.
+        They are `term`, `estimate`, `std.error`, and so on, and, at the end, `df` and `n`.
 
         The p-value is that of no effect, from Student's t with `df`; it is missing where limits are
         not from t.
@@ -232,7 +232,8 @@ class Estimate(Shown):
                 statistic = np.full(len(self.terms), np.nan)
         columns = {"term": list(self.terms), "estimate": self.value, "std.error": self.std_error}
         columns |= {"statistic": statistic, "p.value": 2 * stats.t.sf(np.abs(statistic), self.df)}
-        return pd.DataFrame({**columns, "conf.low": low, "conf.high": high})
+        columns |= {"conf.low": low, "conf.high": high, "df": self.df, "n": self.n}
+        return pd.DataFrame(columns)
 
     def summary(self) -> str:
         """Return all rows of :meth:`tidy` as text, with the heading and notes."""

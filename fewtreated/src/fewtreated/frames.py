@@ -73,7 +73,14 @@ class CohortEffects(Shown):
             self, "effects", replace(estimate, terms=terms, columns={**estimate.columns, **columns})
         )
 
-    def aggregate(self, kind: by_cohort.Kind = "simple") -> Estimate:
+    def aggregate(
+        self,
+        kind: by_cohort.Kind = "simple",
+        *,
+        balance_e: int | None = None,
+        min_e: int | None = None,
+        max_e: int | None = None,
+    ) -> Estimate:
         """Average the effects over all treated cells or over parts of them.
 
         Parts are by periods since treatment, by cohort, or by period.
@@ -81,11 +88,17 @@ class CohortEffects(Shown):
         Parameters
         ----------
         kind : {"simple", "dynamic", "group", "calendar"}
-            The last two end with the ``"average"`` over cohorts (by their number of units) or
-            periods. With covariates, only the first two.
+            All but the first end with the ``"average"``: over the periods from treatment on, with
+            equal weights, over cohorts by their number of units, or over periods. With covariates,
+            only the first two, without an average.
+        balance_e, min_e, max_e : int, optional
+            Of dynamic effects, only cohorts observed for `balance_e` periods after treatment, and
+            periods up to it; the first and the last period since treatment. Without covariates
+            only.
         """
         check_choice("kind", kind, get_args(by_cohort.Kind))
-        estimate = self._average(kind)
+        limits = {"balance_e": balance_e, "min_e": min_e, "max_e": max_e}
+        estimate = self._average(kind, **limits)
         if kind in ("group", "calendar"):
             terms = (
                 *(str(self.periods[int(term)]) for term in estimate.terms[:-1]),
@@ -94,15 +107,20 @@ class CohortEffects(Shown):
             estimate = replace(estimate, terms=terms)
         return estimate
 
-    def _average(self, kind: Any) -> Estimate:
+    def _average(self, kind: Any, **limits: int | None) -> Estimate:
         """Return the estimate with the widest intervals of those clustered by each column."""
 
         def of(study: by_cohort.GroupTime | Units) -> Estimate:
             if isinstance(study, Units):
+                if given := [name for name, limit in limits.items() if limit is not None]:
+                    raise DesignError(
+                        f"Cannot use {', '.join(given)} with covariates: their effects are not"
+                        " averaged again; select terms, as in estimate[-3:2]"
+                    )
                 return doubly_robust(study, kind)
             if kind == "group_time":
                 return study.effects
-            return study.aggregate(kind)
+            return study.aggregate(kind, **limits)
 
         estimate = _widest({column: of(study) for column, study in self.studies.items()})
         return replace(estimate, unit=_named(estimate.unit, self.outcome))
@@ -484,6 +502,7 @@ def honest_bounds(
         study = study.aggregate("dynamic")
     every = whole_number("every", every)
     before = _periods_before(study)
+    study = study[:]  # without the average
     after = len(study.terms) - before
     weights = _target_weights(study, before, target, every)
     if level is None:
@@ -681,7 +700,7 @@ def power(
 
 def _periods_before(study: Estimate) -> int:
     """Count the periods before the reference; raise DesignError unless all are consecutive."""
-    time = pd.to_numeric(pd.Series(study.terms), errors="coerce").to_numpy()
+    time = pd.to_numeric(pd.Series(study[:].terms), errors="coerce").to_numpy()
     reference = np.flatnonzero(np.diff(time) == 2)
     if len(reference) != 1 or (np.delete(np.diff(time), reference) != 1).any():
         raise DesignError(
