@@ -17,6 +17,7 @@ from fewtreated.estimators.cross_checks import doubly_robust
 from fewtreated.estimators.power import minimum_detectable_effect
 from fewtreated.estimators.survival import exit_survival
 from fewtreated.estimators.units import usable_units
+from fewtreated.testing import all_zero
 from scipy import stats
 
 import fewtreated as ft
@@ -486,3 +487,17 @@ def test_power_is_that_of_the_average_effect_of_placebos():
     options = {"estimator": average, "strata": third, "draws": 60, "seed": 3}
     same(found, minimum_detectable_effect(y, first, **options))
     assert found.unit == "units of sales"
+
+
+@pytest.mark.parametrize("anticipation", [0, 1])
+@pytest.mark.parametrize("covariates", [None, ["size"]])
+def test_the_pretest_is_of_all_effects_before_treatment_and_printed(anticipation, covariates):
+    effects = ft.att_gt(long(), **CALL, anticipation=anticipation, covariates=covariates)
+    before = effects.rows.query("event_time < -1 - @anticipation")["term"].tolist()
+    found = effects.pretest
+    assert found.effects == len(before) == 7 - 2 * anticipation
+    expected = all_zero(effects.effects[before])
+    assert found.p_value == expected.p_value
+    assert str(found) in repr(effects).splitlines()
+    assert effects.summary().endswith(f"\n{found}")
+    assert "test that paths were parallel before treatment: W " in str(found)

@@ -246,8 +246,10 @@ class Estimate(Shown):
         """Return :meth:`tidy` as a LaTeX table; it needs the package booktabs."""
         return str(self.tidy().to_latex(index=False, float_format="{:.4g}".format, escape=True))
 
-    def plot(self, *, title: str = "", xlabel: str = "") -> Axes:
+    def plot(self, *, title: str = "", xlabel: str = "", ax: Axes | None = None) -> Axes:
         """Plot the terms with their intervals, under a title, by default the estimand.
+
+        They are drawn on `ax`, by default that of a new figure.
 
         Numeric terms, such as periods, are plotted along the x axis, other terms as a list. A
         refusal shows its reason.
@@ -258,6 +260,7 @@ class Estimate(Shown):
             unit=self.unit,
             xlabel=xlabel,
             reason=self.reason,
+            ax=ax,
         )
 
     def _shown(self) -> tuple[str, pd.DataFrame, list[str]]:

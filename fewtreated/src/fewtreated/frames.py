@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
 
-from fewtreated.display import Shown, cut
+from fewtreated.display import Shown, cut, event_study
 from fewtreated.errors import DesignError, check_choice, whole_number
 from fewtreated.estimate import Estimate, Floats, Ints, widest
 from fewtreated.estimators import att_gt as by_cohort
@@ -25,6 +25,7 @@ from fewtreated.estimators.power import minimum_detectable_effect
 from fewtreated.estimators.survival import exit_survival
 from fewtreated.estimators.units import Comparison, Scale, Units, usable_units
 from fewtreated.long import Long
+from fewtreated.testing import JointTest, all_zero
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -130,6 +131,22 @@ class CohortEffects(Shown):
         """One row per cohort and period, with the columns of an Estimate."""
         return self.effects.rows
 
+    @cached_property
+    def pretest(self) -> JointTest:
+        """Test that all effects before treatment, and before its anticipation, are zero.
+
+        It is the pre-test of parallel trends, over cohorts and periods, with Hotelling's F; see
+        :func:`fewtreated.testing.all_zero`. Paths may part where it finds nothing.
+        """
+        event = self.rows["event_time"]
+        before = self.rows["term"][event < self._reference].tolist()
+        return all_zero(self.effects[before], "paths were parallel before treatment")
+
+    @property
+    def _reference(self) -> int:
+        """Period since treatment from which changes are counted."""
+        return -1 - next(iter(self.studies.values())).anticipation
+
     def tidy(self) -> pd.DataFrame:
         """Return the rows with the columns that R's broom gives them.
 
@@ -138,16 +155,20 @@ class CohortEffects(Shown):
         return self.effects.tidy()
 
     def summary(self) -> str:
-        """Return all rows as text, with statistics and notes."""
-        return self.effects.summary()
+        """Return all rows as text, with statistics, notes, and the pre-test."""
+        return f"{self.effects.summary()}\n{self.pretest}"
 
     def to_latex(self) -> str:
         """Return :meth:`tidy` as a LaTeX table."""
         return self.effects.to_latex()
 
-    def plot(self) -> Axes:
-        """Plot the effects by periods since treatment, with their intervals."""
-        return self.aggregate("dynamic").plot(xlabel="periods since treatment")
+    def plot(self, *, ax: Axes | None = None) -> Axes:
+        """Plot the effects by periods since treatment, on `ax` or a new figure.
+
+        Each has two intervals, its own and that of the joint band of all periods, and the
+        reference period is marked by a hollow point at zero.
+        """
+        return event_study(self.aggregate("dynamic")[:], self._reference, ax=ax)
 
     def _shown(self) -> tuple[str, pd.DataFrame, list[str]]:
         try:
@@ -157,7 +178,7 @@ class CohortEffects(Shown):
         more = (
             'effects by cohort and period: .rows; by periods since treatment: .aggregate("dynamic")'
         )
-        return head, rows, [*notes, f"{len(self.rows):,} {more}"]
+        return head, rows, [*notes, str(self.pretest), f"{len(self.rows):,} {more}"]
 
 
 def att_gt(

@@ -400,9 +400,7 @@ class GroupTime(Shown):
         averaged = np.full(len(terms), kind in ("group", "calendar"))
         if kind == "dynamic":
             averaged = np.array([int(name) >= 0 for name in terms])
-        average = partial(
-            self._average, kind=kind, averaged=averaged, by_period=1 / cells.clip(1)
-        )
+        average = partial(self._average, kind=kind, averaged=averaged, by_period=1 / cells.clip(1))
         value = average(totals)
         value[~np.isfinite(value)] = np.nan
         treated, comparison, *_ = self.cells
