@@ -501,3 +501,16 @@ def test_the_pretest_is_of_all_effects_before_treatment_and_printed(anticipation
     assert str(found) in repr(effects).splitlines()
     assert effects.summary().endswith(f"\n{found}")
     assert "test that paths were parallel before treatment: W " in str(found)
+
+
+def test_names_of_a_user_s_own_units_mark_nothing_as_simulated():
+    data = long()
+    named = data.assign(firm="SIM-" + data["firm"].str[1:])
+    options = CALL | {"outcome": "lemp"}
+    one, other = (
+        ft.att_gt(each.rename(columns={"sales": "lemp"}), **options) for each in (data, named)
+    )
+    assert repr(one) == repr(other)
+    assert repr(one).splitlines()[0] == "simple effect on the treated, units of lemp"
+    assert repr(one).isascii()
+    assert f"{other.aggregate():all}".isascii()

@@ -52,6 +52,7 @@ class CohortEffects(Shown):
         estimator.
     outcome : str
     periods : Index
+    comparison : {"never", "not_yet"}
     effects : Estimate
         One term such as ``"g=2021-05 t=2021-07"`` per cohort and period.
     """
@@ -59,6 +60,7 @@ class CohortEffects(Shown):
     studies: Mapping[str, by_cohort.GroupTime | Units]
     outcome: str
     periods: pd.Index
+    comparison: Comparison
     effects: Estimate = field(init=False)
 
     def __post_init__(self) -> None:
@@ -124,7 +126,12 @@ class CohortEffects(Shown):
             return study.aggregate(kind, **limits)
 
         estimate = _widest({column: of(study) for column, study in self.studies.items()})
-        return replace(estimate, unit=_named(estimate.unit, self.outcome))
+        scale = next(iter(self.studies.values())).scale
+        return replace(
+            estimate,
+            unit=_named(estimate.unit, self.outcome),
+            details={**estimate.details, "scale": scale, "comparison": self.comparison},
+        )
 
     @property
     def rows(self) -> pd.DataFrame:
@@ -296,7 +303,7 @@ def att_gt(
         name: study if codes is None else by(codes)
         for name, codes in long.clusters(cluster).items()
     }
-    return CohortEffects(studies, str(outcome), long.periods)
+    return CohortEffects(studies, str(outcome), long.periods, comparison)
 
 
 def exposure_effects(
