@@ -40,12 +40,12 @@ class Estimate(Result):
         known = {field.name: getattr(result, field.name) for field in fields(result)}
         return cls(**(known | changes))
 
-    def plot(self, *, title: str = "", xlabel: str = "") -> Axes:
+    def plot(self, *, title: str = "", xlabel: str = "", ax: Axes | None = None) -> Axes:
         """Plot the terms with their intervals; the title of a simulated estimate says so."""
         title = title or self.estimand
         if self.provenance == "simulated":
             title += " (simulated)"
-        return super().plot(title=title, xlabel=xlabel)
+        return super().plot(title=title, xlabel=xlabel, ax=ax)
 
     @property
     def _mark(self) -> str:  # type: ignore[override]

@@ -188,7 +188,7 @@ def event_study(panel: Panel, design: Design, *, where: Where = "all") -> Estima
             f" {design.anticipation + 3} or more"
         )
     rows = stack(panel, design, where=where)
-    dynamic = rows.sample.widest(lambda code: rows.group_time(code).aggregate("dynamic"))
+    dynamic = rows.sample.widest(lambda code: rows.group_time(code).aggregate("dynamic")[:])
     low, high = (
         dynamic.sup_t_band()
         if rows.closed_clusters >= FEWEST

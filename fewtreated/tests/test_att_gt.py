@@ -459,9 +459,8 @@ def test_a_treated_cell_that_sold_nothing_has_no_ratio_but_stays_in_the_totals()
     without = own[one - 1] * never / never[one - 1]
     expected = np.log(own[one:].sum() / without[one:].sum())
     assert found.aggregate().row("simple")["estimate"] == pytest.approx(expected, rel=1e-12)
-    assert found.aggregate("dynamic").terms[-1] == str(
-        T - 2 - one
-    )  # the last is missing, as nothing was sold there
+    dynamic = found.aggregate("dynamic")
+    assert dynamic.terms[-2:] == (str(T - 2 - one), "average")  # nothing was sold in the last
 
 
 def test_the_band_is_wider_than_an_interval_of_its_freedom_and_covers_all_terms_together(
@@ -473,7 +472,7 @@ def test_the_band_is_wider_than_an_interval_of_its_freedom_and_covers_all_terms_
     for seed in range(runs):
         y, first = panel(1000 + seed, n=150)
         y = y + 0.25 * (np.arange(T) >= first[:, None])  # no effect is left
-        found = att_gt(y, first).aggregate("dynamic")
+        found = att_gt(y, first).aggregate("dynamic")[:]
         low, high = found.sup_t_band()
         wide = (high - found.value) / found.std_error
         np.testing.assert_allclose(wide, wide[0])
@@ -625,3 +624,42 @@ def test_a_weighted_base_asks_for_eight_degrees_of_freedom_where_one_cluster_dec
             for base in ("last", "weighted")
         )
         assert (last, weighted) == (4.0, 8.0)
+
+
+@pytest.mark.parametrize("scale", ["level", "ratio"])
+def test_the_dynamic_average_weighs_periods_from_treatment_on_equally(scale):
+    y, first = panel(2)
+    found = att_gt(np.exp(y), first, scale=scale).aggregate("dynamic")
+    assert found.terms[-1] == "average"
+    after = found[0:]
+    assert found.row("average")["estimate"] == pytest.approx(after.value.mean(), rel=1e-12)
+    assert found.row("average")["std_error"] == pytest.approx(
+        np.sqrt(after.covariance.mean()), rel=1e-9
+    )
+    assert found.row("average")["n"] == np.isfinite(first).sum()
+
+
+@pytest.mark.parametrize("scale", ["level", "ratio"])
+def test_balanced_dynamic_effects_are_those_of_cohorts_followed_for_that_long(scale):
+    y, first = panel(2)
+    y = np.exp(y)
+    held = 2
+    followed = ~(T - 1 - first < held) | np.isinf(first)
+    balanced = att_gt(y, first, scale=scale).aggregate("dynamic", balance_e=held)
+    alone = att_gt(y[followed], first[followed], scale=scale).aggregate("dynamic", max_e=held)
+    assert 0 < followed.sum() < N
+    assert balanced.terms == alone.terms
+    np.testing.assert_allclose(balanced.value, alone.value, rtol=1e-12)
+    np.testing.assert_array_equal(balanced.n, alone.n)
+
+
+def test_dynamic_effects_in_a_range_of_periods_are_those_of_all_but_for_the_average():
+    y, first = panel(2)
+    study = att_gt(y, first)
+    part = study.aggregate("dynamic", min_e=-2, max_e=1)
+    whole = study.aggregate("dynamic")
+    assert part.terms == ("-2", "0", "1", "average")
+    np.testing.assert_allclose(part[:].value, whole[-2:1].value, rtol=1e-12)
+    np.testing.assert_allclose(part[:].covariance, whole[-2:1].covariance, rtol=1e-9)
+    assert part.value[-1] == pytest.approx(whole[0:1].value.mean(), rel=1e-12)
+    assert "average" not in study.aggregate("dynamic", max_e=-2).terms

@@ -19,10 +19,10 @@ Y = np.random.default_rng(1).normal(size=(60, 12)).cumsum(axis=1)
 FIRST = np.where(np.arange(60) < 20, 5.0, np.inf)
 
 
-def cohorts():
+def cohorts(**options):
     firm, month = np.indices(Y.shape).reshape(2, -1)
     data = pd.DataFrame({"firm": firm, "month": month, "y": Y.ravel(), "closed": FIRST[firm]})
-    return ft.att_gt(data, "closed", outcome="y", unit="firm", time="month")
+    return ft.att_gt(data, "closed", outcome="y", unit="firm", time="month", **options)
 
 
 def long(terms, **more):
@@ -99,14 +99,35 @@ def drawn(axes):
 def test_effects_by_period_are_drawn_where_they_lie_with_their_intervals():
     effects = cohorts()
     axes = effects.plot()
-    rows = effects.aggregate("dynamic").rows
-    points = axes.collections[1]
+    study = effects.aggregate("dynamic")[:]
+    rows = study.rows
+    points, band, reference = axes.collections[1:]
     assert {tuple(colour) for colour in points.get_facecolors()} == {to_rgba("C0")}
+    np.testing.assert_allclose(
+        [segment[:, 1] for segment in band.get_segments()], study.sup_t_band().T
+    )
+    assert tuple(reference.get_facecolors()[0]) == to_rgba("white")
+    np.testing.assert_allclose(reference.get_offsets(), [[-1, 0]])
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == [
+        "95% interval of one period",
+        "95% band of all periods",
+        "reference period",
+    ]
     np.testing.assert_allclose(points.get_offsets(), rows[["term", "estimate"]].astype(float))
     np.testing.assert_allclose(
         [segment[:, 1] for segment in drawn(axes)], rows[["conf_low", "conf_high"]]
     )
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("periods since treatment", "units of y")
+    plt.close("all")
+
+
+def test_a_plot_is_drawn_on_the_axes_that_are_given():
+    _, (left, right) = plt.subplots(ncols=2)
+    figures = plt.get_fignums()
+    assert cohorts(anticipation=2).plot(ax=left) is left
+    np.testing.assert_allclose(left.collections[-1].get_offsets(), [[-3, 0]])
+    assert cohorts().aggregate("dynamic").plot(ax=right, xlabel="months") is right
+    assert plt.get_fignums() == figures
     plt.close("all")
 
 

@@ -160,9 +160,9 @@ def test_effects_within_strata_are_averaged_over_the_treated():
     data = panel(5)
     arrays = [data["y"], data["first"], data["x"]]
     stratum = np.arange(N) % 3
-    found = robust(*arrays, "dynamic", "not_yet", strata=stratum)
+    found = robust(*arrays, "dynamic", "not_yet", strata=stratum)[:]
     parts = [
-        robust(*(array[stratum == one] for array in arrays), "dynamic", "not_yet")
+        robust(*(array[stratum == one] for array in arrays), "dynamic", "not_yet")[:]
         for one in range(3)
     ]
     n = np.array([part.n for part in parts])

@@ -435,3 +435,22 @@ def test_estimates_stand_beside_each_other_with_their_own_errors_limits_and_unit
     alike = stack_estimates({"one": first, "other": first}, estimand="both")
     assert (alike.unit, alike.interval) == ("log points", first.interval)
     assert "unit" not in alike.rows
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "written"),
+    [
+        (-0.04, 0.0122449, "-0.04 [-0.064 to -0.016]"),
+        (-0.0004321, 0.0001, "-0.0004321 [-0.0006281 to -0.0002361]"),
+        (12345.678, 100.0, "1.235e+04 [1.215e+04 to 1.254e+04]"),
+    ],
+)
+def test_a_small_number_is_written_with_significant_digits(value, error, written):
+    made = Estimate(
+        estimand="effect",
+        unit="log points",
+        terms=("one",),
+        value=np.array([value]),
+        covariance=np.array([[error**2]]),
+    )
+    assert f"{made:both}" == written

@@ -17,6 +17,7 @@ from fewtreated.estimators.doubly_robust import doubly_robust
 from fewtreated.estimators.power import minimum_detectable_effect
 from fewtreated.estimators.survival import exit_survival
 from fewtreated.estimators.units import usable_units
+from fewtreated.testing import all_zero
 from scipy import stats
 
 import fewtreated as ft
@@ -240,7 +241,10 @@ def test_results_are_tidy_printed_pickled_and_sent_to_other_processes():
         "p.value",
         "conf.low",
         "conf.high",
+        "df",
+        "n",
     ]
+    np.testing.assert_array_equal(tidy[["df", "n"]], np.column_stack([df, rows["n"]]))
     np.testing.assert_allclose(tidy["statistic"], rows["estimate"] / rows["std_error"])
     excluded = (rows["conf_low"] > 0) | (rows["conf_high"] < 0)
     assert ((tidy["p.value"] < 0.05) == excluded).all()
@@ -351,13 +355,14 @@ def test_synthetic_differences_name_their_weights():
 @pytest.mark.parametrize("anticipation", [0, 1])
 def test_honest_bounds_of_an_event_study_are_those_of_its_arrays_with_wider_errors(anticipation):
     effects = ft.att_gt(long(), **CALL, anticipation=anticipation)
-    study = effects.aggregate("dynamic")
+    averaged = effects.aggregate("dynamic")
+    study = averaged[:]
     before = 5 - 1 - anticipation
     target = np.eye(len(study.terms) - before)[anticipation]
     expected = honest_did.honest_bounds(
         study.value, study.cov_small_sample, before, len(target), target=target
     )
-    for bounds in (effects, study):
+    for bounds in (effects, averaged, study):
         np.testing.assert_allclose(
             ft.honest_bounds(bounds).conf_int([0, 1]), expected.conf_int([0, 1])
         )
@@ -549,3 +554,30 @@ def test_the_weight_of_the_base_does_not_depend_on_the_clusters_of_errors():
     np.testing.assert_allclose(both.value, one.value, rtol=1e-12)
     assert both.details == one.details
     assert both.std_error >= one.std_error
+
+
+@pytest.mark.parametrize("anticipation", [0, 1])
+@pytest.mark.parametrize("covariates", [None, ["size"]])
+def test_the_pretest_is_of_all_effects_before_treatment_and_printed(anticipation, covariates):
+    effects = ft.att_gt(long(), **CALL, anticipation=anticipation, covariates=covariates)
+    before = effects.rows.query("event_time < -1 - @anticipation")["term"].tolist()
+    found = effects.pretest
+    assert found.effects == len(before) == 7 - 2 * anticipation
+    expected = all_zero(effects.effects[before])
+    assert found.p_value == expected.p_value
+    assert str(found) in repr(effects).splitlines()
+    assert effects.summary().endswith(f"\n{found}")
+    assert "test that paths were parallel before treatment: W " in str(found)
+
+
+def test_names_of_a_user_s_own_units_mark_nothing_as_simulated():
+    data = long()
+    named = data.assign(firm="SIM-" + data["firm"].str[1:])
+    options = CALL | {"outcome": "lemp"}
+    one, other = (
+        ft.att_gt(each.rename(columns={"sales": "lemp"}), **options) for each in (data, named)
+    )
+    assert repr(one) == repr(other)
+    assert repr(one).splitlines()[0] == "simple effect on the treated, units of lemp"
+    assert repr(one).isascii()
+    assert f"{other.aggregate():all}".isascii()

@@ -218,11 +218,10 @@ def test_bounds_on_quarters_are_those_of_an_event_study_of_quarters():
     rng = np.random.default_rng(4)
     first = np.where(np.arange(60) < 20, 10.0, np.inf)
     y = rng.normal(size=(60, 18)) + rng.normal(size=(60, 1)) - 2 * (np.arange(18) >= first[:, None])
-    months = att_gt(y, first).aggregate(
-        "dynamic"
-    )  # 9 before the reference's quarter's end, 8 from treatment on
+    # 9 before the reference's quarter's end, 8 from treatment on
+    months = att_gt(y, first).aggregate("dynamic")[:]
     summed = y[:, 1:16].reshape(60, 5, 3).mean(axis=2)
-    quarters = att_gt(summed, np.where(first == 10, 3.0, np.inf)).aggregate("dynamic")
+    quarters = att_gt(summed, np.where(first == 10, 3.0, np.inf)).aggregate("dynamic")[:]
     for kind in KINDS:
         ours = ends(
             (months.value, months.covariance, 9, 8), [0.0, 0.3], kind, every=3, target=[0.5, 0.5]

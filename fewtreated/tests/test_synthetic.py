@@ -167,6 +167,23 @@ def test_two_lowest_of_eight_are_the_smallest_p_value_and_one_of_six_has_no_inte
     assert single.reason.endswith("no 95% interval, since no p-value below 0.167 is possible")
 
 
+def test_the_printed_permutation_test_says_what_it_assumes_and_how_far_spreads_differ():
+    rng = np.random.default_rng(7)
+    treated = np.arange(14) < 6
+    base = np.tile([-1.0, 1.0], 7)
+    wide = np.where(treated, 2.0, 1.0) * base
+    ratio = wide[treated].std(ddof=1) / wide[~treated].std(ddof=1)
+    assert f"spread, but that of the treated is {ratio:.2g} times the others'" in repr(
+        permutation_did(wide, treated)
+    )
+    for change, mask in ((base, treated), (rng.normal(size=14), np.arange(14) < 1)):
+        said = repr(permutation_did(change, mask, level=0.8))
+        assert "they assume that all units have the same spread" in said
+        assert "but that of the treated" not in said
+    flat = permutation_did(np.where(treated, 1.0, base), treated)
+    assert flat.reason.endswith("the same spread, but one group's changes do not vary")
+
+
 @pytest.mark.parametrize("method", ["sdid", "sc"])
 @pytest.mark.parametrize("case", [*SIZES, "california"])
 def test_the_objective_is_never_above_the_published_code_s_and_its_step_cannot_improve_our_weights(

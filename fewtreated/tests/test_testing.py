@@ -2,6 +2,7 @@
 force and coverage.
 """
 
+from dataclasses import replace
 from itertools import combinations
 from math import comb
 
@@ -10,7 +11,14 @@ import pandas as pd
 import pytest
 from fewtreated.estimate import Estimate
 from fewtreated.estimators.synthetic import permutation_did
-from fewtreated.testing import DRAWS, assignments, largest_std_error, noninferiority, romano_wolf
+from fewtreated.testing import (
+    DRAWS,
+    all_zero,
+    assignments,
+    largest_std_error,
+    noninferiority,
+    romano_wolf,
+)
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import DescrStatsW
@@ -247,3 +255,56 @@ def test_an_estimate_is_a_family_with_its_covariance_and_degrees_of_freedom():
     pd.testing.assert_frame_equal(
         adjusted.reset_index(drop=True), romano_wolf(found.value, np.eye(2), df=7)
     )
+
+
+def normal_means(rng, clusters, effects, shift=0.0):
+    """Return means of normal clusters, an Estimate with their unbiased covariance."""
+    x = rng.normal(size=(clusters, effects)) @ rng.normal(size=(effects, effects)) + shift
+    scores = (x - x.mean(axis=0)) / np.sqrt(clusters * (clusters - 1))
+    terms = tuple(str(term) for term in range(effects))
+    options = {"scores": scores, "max_df": clusters - 1}
+    return Estimate(estimand="means", unit="", terms=terms, value=x.mean(axis=0), **options), x
+
+
+def test_the_joint_test_is_hotelling_s_and_does_not_depend_on_the_basis():
+    made, x = normal_means(np.random.default_rng(3), 400, 3)
+    found = all_zero(made)
+    distance = 400 * x.mean(axis=0) @ np.linalg.solve(np.cov(x.T), x.mean(axis=0))
+    assert found.statistic == pytest.approx(distance, rel=1e-9)
+    share = found.df[1] / made.joint_df
+    assert found.df == (3, pytest.approx(made.joint_df - 2))
+    expected = stats.f.sf(found.statistic * share / 3, *found.df)
+    assert found.p_value == pytest.approx(expected, rel=1e-12)
+    mixed = replace(made, value=made.value[::-1] * 2, scores=made.scores[:, ::-1] * 2)
+    again = all_zero(replace(mixed, covariance=None))
+    assert (again.statistic, again.p_value) == pytest.approx((found.statistic, found.p_value))
+
+
+def test_the_joint_test_of_one_effect_is_that_of_student_s_t():
+    made, _ = normal_means(np.random.default_rng(4), 9, 1)
+    assert all_zero(made).p_value == pytest.approx(made.tidy()["p.value"][0], rel=1e-9)
+
+
+def test_the_joint_test_keeps_its_size_where_a_chi_square_does_not():
+    rng = np.random.default_rng(5)
+    found = [all_zero(normal_means(rng, 10, 3)[0]) for _ in range(500)]
+    error = np.sqrt(0.05 * 0.95 / 500)
+    assert np.mean([test.p_value < 0.05 for test in found]) < 0.05 + 3 * error
+    assert np.mean([stats.chi2.sf(test.statistic, 3) < 0.05 for test in found]) > 0.15
+    made, _ = normal_means(rng, 10, 3, shift=9.0)
+    assert all_zero(made).p_value < 0.05
+
+
+def test_the_joint_test_says_why_it_has_no_number():
+    rng = np.random.default_rng(6)
+    many_means, _ = normal_means(rng, 5, 5)
+    many = all_zero(many_means)
+    assert np.isnan([many.statistic, many.p_value]).all()
+    assert f": 5 effects, but clusters leave {many_means.joint_df:.3g} degrees" in str(many)
+    assert len(many.rows) == 1
+    assert "NaN" not in repr(many)
+    one = normal_means(rng, 30, 1)[0]
+    twice = one.delta_method(lambda x: {"a": x[0], "b": 2 * x[0]}, estimand="twice", unit="")
+    assert all_zero(twice).reason == "the covariance of 2 effects has no inverse"
+    nothing = replace(twice, covariance=np.zeros((2, 2)), scores=None)
+    assert all_zero(nothing).reason == "no effect has a standard error"

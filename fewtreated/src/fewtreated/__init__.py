@@ -7,6 +7,7 @@ from typing import Any
 _PLACES = {
     "Estimate": "estimate",
     "att_gt": "frames",
+    "etable": "tables",
     "exposure_effects": "frames",
     "honest_bounds": "frames",
     "noninferiority": "testing",

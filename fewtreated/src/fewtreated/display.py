@@ -11,6 +11,8 @@ import pandas as pd
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from fewtreated.estimate import Estimate
+
 MOST = 8  # most rows, and columns, of a table at a prompt
 # most characters of a name, and of a note
 WORD = 40
@@ -70,8 +72,10 @@ def _short(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     return shown, [f"and {len(rows) - MOST:,} more rows: see .rows"] if len(rows) > MOST else []
 
 
-def intervals(rows: pd.DataFrame, *, title: str, unit: str, xlabel: str, reason: str) -> Axes:
-    """Draw estimates as points with intervals.
+def intervals(
+    rows: pd.DataFrame, *, title: str, unit: str, xlabel: str, reason: str, ax: Axes | None = None
+) -> Axes:
+    """Draw estimates as points with intervals, on `ax` or a new figure.
 
     Numbered terms run along the x axis; named terms are listed down the y axis. A point without an
     interval is hollow. `rows` has `term`, `estimate`, `conf_low` and `conf_high`; if all numbers
@@ -87,9 +91,11 @@ def intervals(rows: pd.DataFrame, *, title: str, unit: str, xlabel: str, reason:
     number = pd.to_numeric(rows["term"], errors="coerce")
     along = bool(number.notna().all())
     ends = (rows["conf_low"], rows["conf_high"])
-    _, axes = plt.subplots(
-        figsize=(6.4, 3.2 if along else 0.9 + 0.3 * len(rows)), layout="constrained"
-    )
+    if ax is None:
+        height = 3.2 if along else 0.9 + 0.3 * len(rows)
+        _, axes = plt.subplots(figsize=(6.4, height), layout="constrained")
+    else:
+        axes = ax
     look: dict[str, Any] = {"color": "0.6", "lw": 0.8, "zorder": 0}
     inside = ["white" if hollow else "C0" for hollow in ends[0].isna()]
     point: dict[str, Any] = {"facecolors": inside, "edgecolors": "C0", "zorder": 3}
@@ -115,4 +121,35 @@ def intervals(rows: pd.DataFrame, *, title: str, unit: str, xlabel: str, reason:
         axes.set_yticks(rows.index, [cut(term, WORD) for term in rows["term"]])
         axes.set(xlabel=unit, ylim=(len(rows) - 0.5, -0.5))
     axes.set_title(fill(cut(title, SENTENCE), 70), loc="left")
+    return axes
+
+
+def event_study(study: Estimate, reference: int, *, ax: Axes | None = None) -> Axes:
+    """Draw effects by period since treatment with two intervals each, and the reference period.
+
+    Thick lines are the intervals of single periods, thin ones the joint band of all. The hollow
+    point at zero is the reference, from which changes are counted.
+    """
+    axes = intervals(
+        study.rows,
+        title=study.estimand,
+        unit=study.unit,
+        xlabel="periods since treatment",
+        reason=study.reason,
+        ax=ax,
+    )
+    known = study.std_error > 0
+    if known.any():
+        single, points = axes.collections[-2:]
+        single.set(linewidth=3, alpha=0.5, label=f"{study.level:.0%} interval of one period")
+        points.set(sizes=[20], zorder=4)
+        number = [int(term) for term in study.terms]
+        axes.vlines(
+            number, *study.sup_t_band(), lw=1, label=f"{study.level:.0%} band of all periods"
+        )
+        look: Any = {"facecolors": "white", "edgecolors": "C0", "s": 20, "zorder": 4}
+        axes.scatter([reference], [0.0], **look, label="reference period")
+        axes.legend(
+            frameon=False, fontsize="small", ncols=3, loc="upper left", bbox_to_anchor=(0, -0.2)
+        )
     return axes

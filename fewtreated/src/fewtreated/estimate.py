@@ -225,7 +225,7 @@ class Estimate(Shown):
     def tidy(self) -> pd.DataFrame:
         """Return one row per term with the columns that R's broom names.
 
-        They are `term`, `estimate`, `std.error`, and so on.
+        They are `term`, `estimate`, `std.error`, and so on, and, at the end, `df` and `n`.
 
         The p-value is that of no effect, from Student's t with `df`; it is missing where limits are
         not from t.
@@ -238,7 +238,8 @@ class Estimate(Shown):
                 statistic = np.full(len(self.terms), np.nan)
         columns = {"term": list(self.terms), "estimate": self.value, "std.error": self.std_error}
         columns |= {"statistic": statistic, "p.value": 2 * stats.t.sf(np.abs(statistic), self.df)}
-        return pd.DataFrame({**columns, "conf.low": low, "conf.high": high})
+        columns |= {"conf.low": low, "conf.high": high, "df": self.df, "n": self.n}
+        return pd.DataFrame(columns)
 
     def summary(self) -> str:
         """Return all rows of :meth:`tidy` as text, with the heading and notes."""
@@ -251,8 +252,10 @@ class Estimate(Shown):
         """Return :meth:`tidy` as a LaTeX table; it needs the package booktabs."""
         return str(self.tidy().to_latex(index=False, float_format="{:.4g}".format, escape=True))
 
-    def plot(self, *, title: str = "", xlabel: str = "") -> Axes:
+    def plot(self, *, title: str = "", xlabel: str = "", ax: Axes | None = None) -> Axes:
         """Plot the terms with their intervals, under a title, by default the estimand.
+
+        They are drawn on `ax`, by default that of a new figure.
 
         Numeric terms, such as periods, are plotted along the x axis, other terms as a list. A
         refusal shows its reason.
@@ -263,6 +266,7 @@ class Estimate(Shown):
             unit=self.unit,
             xlabel=xlabel,
             reason=self.reason,
+            ax=ax,
         )
 
     def _shown(self) -> tuple[str, pd.DataFrame, list[str]]:

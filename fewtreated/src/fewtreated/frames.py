@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
 
 from fewtreated.clusterings import combined
-from fewtreated.display import Shown, cut
+from fewtreated.display import Shown, cut, event_study
 from fewtreated.errors import DesignError, check_choice, whole_number
 from fewtreated.estimate import Estimate, Floats, Ints
 from fewtreated.estimators import att_gt as by_cohort
@@ -27,6 +27,7 @@ from fewtreated.estimators.power import minimum_detectable_effect
 from fewtreated.estimators.survival import exit_survival
 from fewtreated.estimators.units import Comparison, Scale, usable_units
 from fewtreated.long import Long
+from fewtreated.testing import JointTest, all_zero
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -52,6 +53,7 @@ class CohortEffects(Shown):
         Effects by the column that errors are clustered by, and by pairs of two columns.
     outcome : str
     periods : Index
+    comparison : {"never", "not_yet"}
     effects : Estimate
         One term such as ``"g=2021-05 t=2021-07"`` per cohort and period.
     """
@@ -59,6 +61,7 @@ class CohortEffects(Shown):
     studies: Mapping[str, by_cohort.GroupTime]
     outcome: str
     periods: pd.Index
+    comparison: Comparison
     effects: Estimate = field(init=False)
 
     def __post_init__(self) -> None:
@@ -74,7 +77,14 @@ class CohortEffects(Shown):
             self, "effects", replace(estimate, terms=terms, columns={**estimate.columns, **columns})
         )
 
-    def aggregate(self, kind: by_cohort.Kind = "simple") -> Estimate:
+    def aggregate(
+        self,
+        kind: by_cohort.Kind = "simple",
+        *,
+        balance_e: int | None = None,
+        min_e: int | None = None,
+        max_e: int | None = None,
+    ) -> Estimate:
         """Average the effects over all treated cells or over parts of them.
 
         Parts are by periods since treatment, by cohort, or by period.
@@ -82,11 +92,15 @@ class CohortEffects(Shown):
         Parameters
         ----------
         kind : {"simple", "dynamic", "group", "calendar"}
-            The last two end with the ``"average"`` over cohorts (by their number of units) or
-            periods.
+            All but the first end with the ``"average"``: over the periods from treatment on, with
+            equal weights, over cohorts by their number of units, or over periods.
+        balance_e, min_e, max_e : int, optional
+            Of dynamic effects, only cohorts observed for `balance_e` periods after treatment, and
+            periods up to it; the first and the last period since treatment.
         """
         check_choice("kind", kind, get_args(by_cohort.Kind))
-        estimate = self._average(kind)
+        limits = {"balance_e": balance_e, "min_e": min_e, "max_e": max_e}
+        estimate = self._average(kind, **limits)
         if kind in ("group", "calendar"):
             terms = (
                 *(str(self.periods[int(term)]) for term in estimate.terms[:-1]),
@@ -95,21 +109,42 @@ class CohortEffects(Shown):
             estimate = replace(estimate, terms=terms)
         return estimate
 
-    def _average(self, kind: Any) -> Estimate:
+    def _average(self, kind: Any, **limits: int | None) -> Estimate:
         """Return the average with errors by the columns of clusters, one or two."""
 
         def of(study: by_cohort.GroupTime) -> Estimate:
             if kind == "group_time":
                 return study.effects
-            return study.aggregate(kind)
+            return study.aggregate(kind, **limits)
 
         estimate = combined({column: of(study) for column, study in self.studies.items()})
-        return replace(estimate, unit=_named(estimate.unit, self.outcome))
+        scale = next(iter(self.studies.values())).scale
+        return replace(
+            estimate,
+            unit=_named(estimate.unit, self.outcome),
+            details={**estimate.details, "scale": scale, "comparison": self.comparison},
+        )
 
     @property
     def rows(self) -> pd.DataFrame:
         """One row per cohort and period, with the columns of an Estimate."""
         return self.effects.rows
+
+    @cached_property
+    def pretest(self) -> JointTest:
+        """Test that all effects before treatment, and before its anticipation, are zero.
+
+        It is the pre-test of parallel trends, over cohorts and periods, with Hotelling's F; see
+        :func:`fewtreated.testing.all_zero`. Paths may part where it finds nothing.
+        """
+        event = self.rows["event_time"]
+        before = self.rows["term"][event < self._reference].tolist()
+        return all_zero(self.effects[before], "paths were parallel before treatment")
+
+    @property
+    def _reference(self) -> int:
+        """Period since treatment from which changes are counted."""
+        return -1 - next(iter(self.studies.values())).anticipation
 
     def tidy(self) -> pd.DataFrame:
         """Return the rows with the columns that R's broom gives them.
@@ -119,16 +154,20 @@ class CohortEffects(Shown):
         return self.effects.tidy()
 
     def summary(self) -> str:
-        """Return all rows as text, with statistics and notes."""
-        return self.effects.summary()
+        """Return all rows as text, with statistics, notes, and the pre-test."""
+        return f"{self.effects.summary()}\n{self.pretest}"
 
     def to_latex(self) -> str:
         """Return :meth:`tidy` as a LaTeX table."""
         return self.effects.to_latex()
 
-    def plot(self) -> Axes:
-        """Plot the effects by periods since treatment, with their intervals."""
-        return self.aggregate("dynamic").plot(xlabel="periods since treatment")
+    def plot(self, *, ax: Axes | None = None) -> Axes:
+        """Plot the effects by periods since treatment, on `ax` or a new figure.
+
+        Each has two intervals, its own and that of the joint band of all periods, and the
+        reference period is marked by a hollow point at zero.
+        """
+        return event_study(self.aggregate("dynamic")[:], self._reference, ax=ax)
 
     def _shown(self) -> tuple[str, pd.DataFrame, list[str]]:
         try:
@@ -139,7 +178,7 @@ class CohortEffects(Shown):
         more = (
             'effects by cohort and period: .rows; by periods since treatment: .aggregate("dynamic")'
         )
-        notes = [*notes, f"{len(self.rows):,} {more}"]
+        notes = [*notes, str(self.pretest), f"{len(self.rows):,} {more}"]
         if "base_weight" in average.details:
             last = f"{average.details['base_weight']:.2f} of the last untreated period"
             notes.append(f"base: {last}, the rest of the mean of all untreated periods")
@@ -268,7 +307,7 @@ def att_gt(
         name: study if codes is None else by(codes)
         for name, codes in long.clusters(cluster).items()
     }
-    return CohortEffects(studies, str(outcome), long.periods)
+    return CohortEffects(studies, str(outcome), long.periods, comparison)
 
 
 def exposure_effects(
@@ -495,6 +534,7 @@ def honest_bounds(
         study = study.aggregate("dynamic")
     every = whole_number("every", every)
     before = _periods_before(study)
+    study = study[:]  # without the average
     after = len(study.terms) - before
     weights = _target_weights(study, before, target, every)
     if level is None:
@@ -692,7 +732,7 @@ def power(
 
 def _periods_before(study: Estimate) -> int:
     """Count the periods before the reference; raise DesignError unless all are consecutive."""
-    time = pd.to_numeric(pd.Series(study.terms), errors="coerce").to_numpy()
+    time = pd.to_numeric(pd.Series(study[:].terms), errors="coerce").to_numpy()
     reference = np.flatnonzero(np.diff(time) == 2)
     if len(reference) != 1 or (np.delete(np.diff(time), reference) != 1).any():
         raise DesignError(

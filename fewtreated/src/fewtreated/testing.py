@@ -16,7 +16,9 @@ from fewtreated.errors import DesignError, check_level
 from fewtreated.estimate import Bools, Estimate, Floats, Labels, root
 
 __dir__ = [
+    "JointTest",
     "TestResult",
+    "all_zero",
     "assignments",
     "largest_std_error",
     "noninferiority",
@@ -29,6 +31,7 @@ DRAWS = 20_000  # draws of a family's t statistics under the null
 MAX_ASSIGNMENTS = 1_000_000
 BLOCK = 2**20  # numbers held in memory at a time
 ROUNDING = 1e-8  # of correlations
+SINGULAR = 1e-10  # eigenvalue of a correlation matrix below which it has no inverse
 TIE = 1e-12  # relative difference below which two statistics are equal
 
 
@@ -64,6 +67,101 @@ class TestResult(Shown):
         else:
             outcome = "inconclusive"
         return f"{outcome}, against the hypothesis that {self.null}", self.rows, []
+
+
+@dataclass(frozen=True, repr=False, kw_only=True)
+class JointTest(Shown):
+    """Result of a test that several effects are all zero.
+
+    Attributes
+    ----------
+    null : str
+        The null hypothesis.
+    effects : int
+        Number of effects tested.
+    statistic, p_value : float
+        The Wald statistic W and its p-value; NaN if the effects cannot be tested.
+    df : (int, float)
+        Degrees of freedom of F.
+    reason : str
+        Why there is no p-value; empty if there is one.
+    """
+
+    __test__ = False  # or pytest collects it as a test
+
+    null: str
+    effects: int
+    statistic: float = np.nan
+    df: tuple[int, float] = (0, np.nan)
+    p_value: float = np.nan
+    reason: str = ""
+
+    @property
+    def rows(self) -> pd.DataFrame:
+        """One row with the columns `statistic`, `df_1`, `df_2` and `p_value`."""
+        numbers = {"statistic": self.statistic, "df_1": self.df[0], "df_2": self.df[1]}
+        return pd.DataFrame([{**numbers, "p_value": self.p_value}])
+
+    def __str__(self) -> str:
+        """Return the test in one line."""
+        if self.reason:
+            return f"no test that {self.null}: {self.reason}"
+        found = f"W {self.statistic:.4g}, F({self.df[0]}, {self.df[1]:.4g}), p {self.p_value:.4g}"
+        return f"test that {self.null}: {found}"
+
+    def _shown(self) -> tuple[str, pd.DataFrame, list[str]]:
+        return str(self), self.rows.iloc[: 0 if self.reason else 1], []
+
+
+def all_zero(estimate: Estimate, null: str = "all effects are zero") -> JointTest:
+    """Test that all terms of an Estimate are zero, with Hotelling's F in place of a chi-square.
+
+    The statistic is ``W = b' V^-1 b``, for q effects b with covariance V. From few clusters V is
+    too noisy to count as known, and a chi-square with q degrees of freedom rejects too often.
+    With v for the estimate's `joint_df`, W is compared with Hotelling's T² instead:
+    ``W (v - q + 1) / (v q)`` with F with q and ``v - q + 1`` degrees of freedom, exact for v + 1
+    clusters of one normal covariance. V from the jackknife is larger, and the comparison's clusters
+    are more than those counted: with 5 to 20 treated clusters it rejected 0 to 2 per cent of true
+    hypotheses at 5, a chi-square 5 to 23.
+
+    Parameters
+    ----------
+    estimate : Estimate
+        Terms without a standard error are left out.
+    null : str
+        The hypothesis in words.
+
+    Returns
+    -------
+    JointTest
+        With a reason and without a p-value if there are more effects than degrees of freedom, or V
+        has no inverse.
+
+    References
+    ----------
+    Hotelling, H. (1931), The generalization of Student's ratio, Annals of Mathematical Statistics
+    2, 360-378.
+    """
+    known = np.isfinite(estimate.value) & (estimate.std_error > 0)
+    tested = estimate[[term for term, kept in zip(estimate.terms, known, strict=True) if kept]]
+    effects = len(tested.terms)
+    if not effects:
+        return JointTest(null=null, effects=0, reason="no effect has a standard error")
+    freedom = tested.joint_df - effects + 1
+    if freedom <= 0:
+        reason = f"{effects} effects, but clusters leave {tested.joint_df:.3g} degrees of freedom"
+        return JointTest(null=null, effects=effects, reason=reason)
+    correlation = tested.covariance / np.outer(tested.std_error, tested.std_error)
+    t = tested.value / tested.std_error
+    if not np.isfinite(correlation).all() or np.linalg.eigvalsh(correlation)[0] < SINGULAR:
+        reason = f"the covariance of {effects} effects has no inverse"
+        return JointTest(null=null, effects=effects, reason=reason)
+    wald = float(t @ np.linalg.solve(correlation, t))
+    share = 1.0 if np.isinf(freedom) else freedom / tested.joint_df
+    p_value = float(stats.f.sf(wald * share / effects, effects, freedom))
+    return JointTest(
+        null=null, effects=effects, statistic=wald, df=(effects, freedom), p_value=p_value
+    )
 
 
 def _positive(name: str, value: float) -> None:

@@ -10,7 +10,7 @@ size units x effects unless errors are clustered.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, ClassVar, Literal, Self, get_args
@@ -21,7 +21,7 @@ import pandas as pd
 
 from fewtreated import jackknife
 from fewtreated.display import Shown
-from fewtreated.errors import DesignError, check_choice
+from fewtreated.errors import DesignError, check_choice, whole_number
 from fewtreated.estimate import Bools, Estimate, Floats, Ints, Labels
 from fewtreated.estimators.base import Base, BaseWeight, base_weight
 from fewtreated.estimators.groups import Group, Moments, Pair, groups_of
@@ -273,29 +273,75 @@ class GroupTime(Shown):
     def _shown(self) -> tuple[str, pd.DataFrame, list[str]]:
         return self.effects._shown()
 
-    def aggregate(self, kind: Kind = "simple") -> Estimate:
+    def aggregate(
+        self,
+        kind: Kind = "simple",
+        *,
+        balance_e: int | None = None,
+        min_e: int | None = None,
+        max_e: int | None = None,
+    ) -> Estimate:
         """Average the effects over treated units; standard errors reflect the estimated weights.
 
         Parameters
         ----------
         kind : {"simple", "dynamic", "group", "calendar"}
-            All treated cells, periods since treatment, cohorts, or periods. The last two end with
-            their ``"average"``, over cohorts by their number of units, or over periods.
+            All treated cells, periods since treatment, cohorts, or periods. All but the first end
+            with their ``"average"``: over the periods from treatment on, with equal weights, over
+            cohorts by their number of units, or over periods.
+        balance_e : int, optional
+            Of dynamic effects, only cohorts observed for this many periods after treatment, and
+            periods up to it, so that the same cohorts are behind all periods from treatment on.
+        min_e, max_e : int, optional
+            Of dynamic effects, the first and last period since treatment.
 
         Raises
         ------
         DesignError
-            If `kind` is unknown, no cell has a comparison, or on the ratio scale no treated cell
-            sold anything.
+            If `kind` is unknown, or another than dynamic is limited, no cell has a comparison, or
+            on the ratio scale no treated cell sold anything.
         """
-        return self._estimate(f"{kind} effect on the treated", *self.terms(kind), kind)
+        shown = self._cells_of(kind, {"balance_e": balance_e, "min_e": min_e, "max_e": max_e})
+        terms, term = self._terms(kind, shown)
+        return self._estimate(f"{kind} effect on the treated", terms, term, kind)
 
-    def terms(self, kind: Kind) -> tuple[list[str], Ints]:
-        """Return the terms of an average but for the last, and each cell's term.
+    def _cells_of(self, kind: Kind, limits: Mapping[str, int | None]) -> Bools:
+        """Return which cells an average may have, bool[cell]; `limits` are those of dynamic ones.
 
-        The latter is int64[cell], -1 for none.
+        Raise DesignError if there are none.
         """
         check_choice("kind", kind, get_args(Kind))
+        given = {
+            name: whole_number(name, limit) for name, limit in limits.items() if limit is not None
+        }
+        _, _, cohort, time, _ = self.cells
+        event = time - cohort
+        if kind != "dynamic":
+            if given:
+                raise DesignError(
+                    f"Cannot use {', '.join(given)} with kind = {kind!r}: only dynamic effects have"
+                    ' terms by period since treatment; leave it out, or pass kind = "dynamic"'
+                )
+            return np.asarray(event >= 0)
+        shown = (event >= given.get("min_e", event.min())) & (
+            event <= given.get("max_e", event.max())
+        )
+        if "balance_e" in given:
+            followed = self.width - 1 - cohort
+            shown &= (followed >= given["balance_e"]) & (event <= given["balance_e"])
+        if not shown.any():
+            raise DesignError(
+                "Cannot estimate the dynamic effect: no cohort has a period within"
+                f" {', '.join(f'{name} = {limit}' for name, limit in given.items())}; the periods"
+                f" since treatment are {event.min()} to {event.max()}"
+            )
+        return np.asarray(shown)
+
+    def _terms(self, kind: Kind, shown: Bools) -> tuple[list[str], Ints]:
+        """Return the terms of an average but for the last, and each cell's term.
+
+        The latter is int64[cell], -1 for none. `shown` is bool[cell].
+        """
         observed, expected = self.totals
         compared = np.isfinite(observed)
         estimable = compared
@@ -308,7 +354,6 @@ class GroupTime(Shown):
             "group": cohort,
             "calendar": time,
         }[kind]
-        shown = (time >= cohort) | (kind == "dynamic")
         keys = np.unique(by[estimable & shown])
         if not len(keys):
             why = f"none of {len(time)} cells has a comparison; widen the window"
@@ -400,12 +445,15 @@ class GroupTime(Shown):
         term = np.where(np.isfinite(self.totals[1]), term, -1)
         cells = _sums(term, np.ones(len(term)), len(terms))
         totals = np.concatenate([_sums(term, total, len(terms)) for total in self.totals])
-        average = partial(self._average, kind=kind, by_period=1 / cells.clip(1))
+        averaged = np.full(len(terms), kind in ("group", "calendar"))
+        if kind == "dynamic":
+            averaged = np.array([int(name) >= 0 for name in terms])
+        average = partial(self._average, kind=kind, averaged=averaged, by_period=1 / cells.clip(1))
         value = average(totals)
         value[~np.isfinite(value)] = np.nan
         treated, comparison, *_ = self.cells
-        units = self._units(treated, term, len(terms))[: len(value)]
-        others = self._units(comparison, term, len(terms))[: len(value)]
+        units = self._units(treated, term, averaged)[: len(value)]
+        others = self._units(comparison, term, averaged)[: len(value)]
         fewest = np.minimum(self._clusters_of(units), self._clusters_of(others, nested=True))
         most_df = jackknife.most_df(fewest)
         errors = self._jackknife(average, totals, term, value, most_df)
@@ -418,32 +466,35 @@ class GroupTime(Shown):
             counts=self.sizes,
             details={"base_weight": self.base_weight.value} if self.base == "weighted" else {},
             clusters=self.labels,
-            reason=_reason(value, np.diag(errors["covariance"])),
+            reason=_reason(value[: len(terms)], np.diag(errors["covariance"])[: len(terms)]),
             **errors,
             **fields,
         )
 
-    def _average(self, totals: Any, *, kind: str, by_period: Floats) -> Any:
-        """Return the terms of both totals side by side, [2 terms, ...], and their average."""
+    def _average(self, totals: Any, *, kind: str, averaged: Bools, by_period: Floats) -> Any:
+        """Return the terms of both totals side by side, [2 terms, ...], and their average.
+
+        `averaged` is bool[term].
+        """
         first, second = np.split(totals, 2)
         value = self._ratio(first, second)
         if kind == "group":  # cohorts by their units, not by their treated periods
             return np.append(value, [self._ratio(by_period @ first, by_period @ second)], axis=0)
-        if kind == "calendar":
-            return np.append(value, [value.mean(axis=0)], axis=0)
+        if averaged.any():
+            return np.append(value, [value[averaged].mean(axis=0)], axis=0)
         return value
 
-    def _units(self, side: Ints, term: Ints, count: int) -> Ints:
+    def _units(self, side: Ints, term: Ints, averaged: Bools) -> Ints:
         """Count the units behind each term by group, each once, int64[term + 1, group].
 
         The `side`, int64[cell], is that of the treated or of the comparison. The last row is that
-        of all terms.
+        of the terms that are `averaged`, bool[term].
         """
-        units = np.zeros((count + 1, len(self.groups)), dtype=np.int64)
+        units = np.zeros((len(averaged) + 1, len(self.groups)), dtype=np.int64)
         kept = np.flatnonzero(term >= 0)
         time = self.cells[3, kept]
         np.maximum.at(units, (term[kept], side[kept]), self.observed[side[kept], time])
-        units[-1] = units.max(axis=0)
+        units[-1] = units[:-1][averaged].max(axis=0, initial=0)
         return units
 
     def _clusters_of(self, units: Ints, *, nested: bool = False) -> Ints:

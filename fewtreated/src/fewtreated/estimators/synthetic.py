@@ -27,6 +27,7 @@ Method = Literal["sdid", "sc", "did"]
 Inference = Literal["ranks", "placebo", "jackknife"]
 Fit = tuple[float, Floats, Floats, Floats]
 NEGLIGIBLE = 1e-6  # the ridge of the paper, which makes weights unique without spreading them
+SPREAD = 1.5  # ratio of two standard deviations from which on it is reported
 MAX_PLACEBOS = 5_000  # assignments of several treated units, each of which takes a fit
 # of placebo effects for a standard error if there are more sets of donors, as in the authors'
 # package
@@ -48,7 +49,9 @@ def permutation_did(
     The estimate is ``mean(change[treated]) - mean(change[~treated])``. Under the null that
     treatment shifts no unit, every choice of the same number of treated units was equally likely.
 
-    That is exact if all units have the same variance.
+    That is exact if all units have the same variance: where the treated have twice the spread of
+    the others, intervals cover too little. The printed result says so, and gives the ratio of both
+    spreads if it is above `SPREAD` or below one over it.
 
     Parameters
     ----------
@@ -87,7 +90,8 @@ def permutation_did(
      did      -1.2      -1.6       -0.8  8     1      0.03571     0.03571
     95% permutation interval
     units 8, treated 2, assignments 28
-    2 treated of 8 units: ranks over 28 assignments instead of a standard error
+    2 treated of 8 units: ranks over 28 assignments instead of a standard error; they assume that
+    all units have the same spread
     """
     match_units(change=change, treated=treated)
     change = np.asarray(change, dtype=float)
@@ -105,8 +109,8 @@ def permutation_did(
     limits = np.array(shift_interval(observed, draws, slopes, level))
     reason = (
         f"{n_treated} treated of {n} units: ranks over {len(draws)} assignments instead of a"
-        " standard error"
-    )
+        " standard error; they assume that all units have the same spread"
+    ) + _spreads(change, treated)
     if not np.isfinite(limits).all():
         limits[:] = np.nan
         reason += (
@@ -127,6 +131,18 @@ def permutation_did(
         reason=reason,
         details={"draws": draws},
     )
+
+
+def _spreads(change: Floats, treated: Bools) -> str:
+    """Return what to say of the standard deviations of both groups, if they visibly differ."""
+    if min(treated.sum(), (~treated).sum()) < 2:
+        return ""
+    own, others = change[treated].std(ddof=1), change[~treated].std(ddof=1)
+    if own <= SPREAD * others and others <= SPREAD * own:
+        return ""
+    if others == 0 or own == 0:
+        return ", but one group's changes do not vary"
+    return f", but that of the treated is {own / others:.2g} times the others'"
 
 
 def _contrasts(assigned: Bools, values: Floats) -> Floats:
