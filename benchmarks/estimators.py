@@ -209,7 +209,7 @@ def group_time(firms: int, rounds: int) -> list[Row]:
     return [Row.of(f"{name}, coding included", coded, seconds[1], 10), *rows]
 
 
-def options(firms: int, rounds: int) -> list[Row]:
+def on_top(firms: int, rounds: int) -> list[Row]:
     """Time what costs more than the average effect with errors by brand, against that."""
     y, first = panel(firms)
     brand = np.repeat(np.arange(firms) // 2, MONTHS)
@@ -380,7 +380,7 @@ def main() -> None:
             1_000_000, 5 * rounds
         )  # first, as a process inherits the peak memory of its parent
         _ = group_time(300, 1), poisson(300), synthetic(100, 1)
-        rows += [*group_time(firms, rounds), *options(firms, rounds), *poisson(firms)]
+        rows += [*group_time(firms, rounds), *on_top(firms, rounds), *poisson(firms)]
         rows += [*synthetic(2_000, rounds), *synthetic(10_000, 1), *everything()]
     print(
         f"{rounds} rounds, alternating on one core; seconds unless another unit is named; compared"

@@ -50,7 +50,7 @@ def test_a_target_missed_by_half_is_an_error(monkeypatch, capsys):
     met, far = (
         estimators.Row(work, 1.0, 6.0, 6.0, wanted) for work, wanted in (("near", 8), ("far", 13))
     )
-    for name in ("largest", "group_time", "poisson", "synthetic", "everything"):
+    for name in ("largest", "group_time", "on_top", "poisson", "synthetic", "everything"):
         monkeypatch.setattr(
             estimators, name, lambda *_, name=name: [far if name == "poisson" else met]
         )
