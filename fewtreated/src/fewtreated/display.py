@@ -11,7 +11,6 @@ import pandas as pd
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from fewtreated.estimate import Estimate
 
 MOST = 8  # most rows, and columns, of a table at a prompt
 # most characters of a name, and of a note
@@ -121,35 +120,4 @@ def intervals(
         axes.set_yticks(rows.index, [cut(term, WORD) for term in rows["term"]])
         axes.set(xlabel=unit, ylim=(len(rows) - 0.5, -0.5))
     axes.set_title(fill(cut(title, SENTENCE), 70), loc="left")
-    return axes
-
-
-def event_study(study: Estimate, reference: int, *, ax: Axes | None = None) -> Axes:
-    """Draw effects by period since treatment with two intervals each, and the reference period.
-
-    Thick lines are the intervals of single periods, thin ones the joint band of all. The hollow
-    point at zero is the reference, from which changes are counted.
-    """
-    axes = intervals(
-        study.rows,
-        title=study.estimand,
-        unit=study.unit,
-        xlabel="periods since treatment",
-        reason=study.reason,
-        ax=ax,
-    )
-    known = study.std_error > 0
-    if known.any():
-        single, points = axes.collections[-2:]
-        single.set(linewidth=3, alpha=0.5, label=f"{study.level:.0%} interval of one period")
-        points.set(sizes=[20], zorder=4)
-        number = [int(term) for term in study.terms]
-        axes.vlines(
-            number, *study.sup_t_band(), lw=1, label=f"{study.level:.0%} band of all periods"
-        )
-        look: Any = {"facecolors": "white", "edgecolors": "C0", "s": 20, "zorder": 4}
-        axes.scatter([reference], [0.0], **look, label="reference period")
-        axes.legend(
-            frameon=False, fontsize="small", ncols=3, loc="upper left", bbox_to_anchor=(0, -0.2)
-        )
     return axes

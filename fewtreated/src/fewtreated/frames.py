@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from fewtreated.clusterings import combined
-from fewtreated.display import Shown, cut, event_study
+from fewtreated.display import Shown, cut
 from fewtreated.errors import DesignError, check_choice, whole_number
 from fewtreated.estimate import Estimate, Floats, Ints
 from fewtreated.estimators import att_gt as by_cohort
@@ -27,6 +27,7 @@ from fewtreated.estimators.power import minimum_detectable_effect
 from fewtreated.estimators.survival import exit_survival
 from fewtreated.estimators.units import Comparison, Scale, usable_units
 from fewtreated.long import Long
+from fewtreated.plots import event_study
 from fewtreated.testing import JointTest, all_zero
 
 if TYPE_CHECKING:

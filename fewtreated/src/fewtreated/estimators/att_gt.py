@@ -149,7 +149,15 @@ class GroupTime(Shown):
         """Weight of the last untreated period in the base."""
         if self.base == "last":
             return BaseWeight(1.0, np.ones(len(self.labels)))
-        return base_weight(self)
+        return base_weight(
+            self.y,
+            self.groups,
+            scale=self.scale,
+            anticipation=self.anticipation,
+            weight=self.weight,
+            cluster=self.cluster,
+            clusters=len(self.labels),
+        )
 
     @cached_property
     def codes(self) -> list[Ints]:
