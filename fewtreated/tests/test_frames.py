@@ -581,3 +581,8 @@ def test_names_of_a_user_s_own_units_mark_nothing_as_simulated():
     assert repr(one).splitlines()[0] == "simple effect on the treated, units of lemp"
     assert repr(one).isascii()
     assert f"{other.aggregate():all}".isascii()
+
+
+def test_a_weighted_base_leaves_nothing_to_test_before_treatment_and_says_so():
+    printed = repr(ft.att_gt(long(), **CALL, base="weighted"))
+    assert "no test that paths were parallel before treatment: there are no such effects" in printed

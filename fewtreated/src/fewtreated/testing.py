@@ -145,6 +145,8 @@ def all_zero(estimate: Estimate, null: str = "all effects are zero") -> JointTes
     known = np.isfinite(estimate.value) & (estimate.std_error > 0)
     tested = estimate[[term for term, kept in zip(estimate.terms, known, strict=True) if kept]]
     effects = len(tested.terms)
+    if not len(estimate.terms):
+        return JointTest(null=null, effects=0, reason="there are no such effects")
     if not effects:
         return JointTest(null=null, effects=0, reason="no effect has a standard error")
     freedom = tested.joint_df - effects + 1
