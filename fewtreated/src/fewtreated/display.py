@@ -11,7 +11,6 @@ import pandas as pd
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-
 MOST = 8  # most rows, and columns, of a table at a prompt
 # most characters of a name, and of a note
 WORD = 40

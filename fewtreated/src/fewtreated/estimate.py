@@ -604,13 +604,18 @@ def draws_of_t(covariance: Floats, df: float) -> Floats:
     return normal
 
 
+def correlation(covariance: Floats) -> Floats:
+    """Return the correlation matrix of a covariance, float64[term, term]."""
+    error = np.sqrt(np.diag(covariance))
+    return np.asarray(covariance / np.outer(error, error))
+
+
 def root(covariance: Floats) -> Floats:
     """Return the symmetric square root of a covariance's correlation matrix, float64[term, term].
 
     It does not depend on the sign and order of the eigenvectors, which vary between processors.
     """
-    error = np.sqrt(np.diag(covariance))
-    values, vectors = np.linalg.eigh(covariance / np.outer(error, error))
+    values, vectors = np.linalg.eigh(correlation(covariance))
     values[values < 1e-12 * values[-1]] = 0  # rounding, whose root would matter
     return np.asarray((vectors * np.sqrt(values)) @ vectors.T)
 

@@ -289,7 +289,6 @@ def att_gt(
         raise DesignError(
             f'Cannot use base = "{base}" with covariates; use base="last", or leave out covariates'
         )
-    check_choice("base", base, get_args(Base))
     units = usable_units(y, first, **options, comparison=comparison, complete=False)
     study: by_cohort.GroupTime
     if x:

@@ -154,9 +154,10 @@ class Long:
         if absent is not None:
             check_choice("absent", absent, ("zero", "missing"))
         observed = np.isfinite(y)
-        not_yet_left = np.logical_or.accumulate(observed[:, ::-1], axis=1)[:, ::-1]
-        left = ~not_yet_left & observed.any(axis=1, keepdims=True)
-        if absent is None and (exits := left[:, -1]).any():
+        exits = ~observed[:, -1] & observed.any(axis=1)
+        left = np.zeros_like(observed)
+        left[exits] = ~np.logical_or.accumulate(observed[exits, ::-1], axis=1)[:, ::-1]
+        if absent is None and exits.any():
             last = self.periods[int(np.flatnonzero(observed[exits][0])[-1])]
             raise DesignError(
                 f"Cannot tell what absent outcomes mean: those of {exits.sum():,} of"

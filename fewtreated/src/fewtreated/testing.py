@@ -13,7 +13,7 @@ from scipy import sparse, special, stats
 
 from fewtreated.display import Shown
 from fewtreated.errors import DesignError, check_level
-from fewtreated.estimate import Bools, Estimate, Floats, Labels, root
+from fewtreated.estimate import Bools, Estimate, Floats, Labels, correlation, root
 
 __dir__ = [
     "JointTest",
@@ -153,12 +153,12 @@ def all_zero(estimate: Estimate, null: str = "all effects are zero") -> JointTes
     if freedom <= 0:
         reason = f"{effects} effects, but clusters leave {tested.joint_df:.3g} degrees of freedom"
         return JointTest(null=null, effects=effects, reason=reason)
-    correlation = tested.covariance / np.outer(tested.std_error, tested.std_error)
+    related = correlation(tested.covariance)
     t = tested.value / tested.std_error
-    if not np.isfinite(correlation).all() or np.linalg.eigvalsh(correlation)[0] < SINGULAR:
+    if not np.isfinite(related).all() or np.linalg.eigvalsh(related)[0] < SINGULAR:
         reason = f"the covariance of {effects} effects has no inverse"
         return JointTest(null=null, effects=effects, reason=reason)
-    wald = float(t @ np.linalg.solve(correlation, t))
+    wald = float(t @ np.linalg.solve(related, t))
     share = 1.0 if np.isinf(freedom) else freedom / tested.joint_df
     p_value = float(stats.f.sf(wald * share / effects, effects, freedom))
     return JointTest(
@@ -466,10 +466,9 @@ def _single_tests(estimates: Floats, covariance: Floats, df: Floats) -> tuple[Fl
 
 def _check_covariance(covariance: Floats) -> None:
     """Raise DesignError unless the matrix is symmetric, with correlations that can be."""
-    error = np.sqrt(np.diag(covariance))
-    correlation = covariance / np.outer(error, error)
-    apart = np.abs(correlation - correlation.T).max()
-    least = np.linalg.eigvalsh(np.nan_to_num(correlation))[0]
+    related = correlation(covariance)
+    apart = np.abs(related - related.T).max()
+    least = np.linalg.eigvalsh(np.nan_to_num(related))[0]
     if not (apart < ROUNDING and least > -ROUNDING):
         raise DesignError(
             "Cannot test a family: the matrix is no covariance (correlations differ by"

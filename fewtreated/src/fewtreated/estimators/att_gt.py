@@ -101,7 +101,8 @@ class GroupTime(Shown):
         )
 
     def __post_init__(self) -> None:
-        """Raise DesignError if no treated group has a comparison."""
+        """Raise DesignError if the base is unknown, or no treated group has a comparison."""
+        check_choice("base", self.base, get_args(Base))
         if not (self.cells[1] >= 0).any():
             raise DesignError(
                 f"Cannot compare with untreated units: {self.counts['units']} units form"
@@ -415,10 +416,11 @@ class GroupTime(Shown):
             now, before, weight, *mean = (part[times] for part in (now, before, weight, *mean))
         else:
             now, before, weight = sums[times], sums[base : base + 1], sums[-1:]
-            mean = [sums[: base + 1].mean(axis=0, keepdims=True)]
-        if self.base == "weighted":
-            before = last * before + (1 - last) * mean[0]
-        return now, before, weight
+            mean = []
+        if self.base == "last":
+            return now, before, weight
+        of_all = mean[0] if mean else sums[: base + 1].mean(axis=0, keepdims=True)
+        return now, last * before + (1 - last) * of_all, weight
 
     def _compared(self, pair: Pair) -> Iterator[tuple[Ints, Floats]]:
         """Yield terms of a pair and both their totals, float64[2, term]."""
@@ -946,7 +948,6 @@ def att_gt(
     MacKinnon, J. G., Nielsen, M. O. and Webb, M. D. (2023), Fast and reliable jackknife and
     bootstrap methods for cluster-robust inference, Journal of Applied Econometrics 38, 671-694.
     """
-    check_choice("base", base, get_args(Base))
     units = usable_units(
         y,
         first_treated,
