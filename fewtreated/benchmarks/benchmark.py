@@ -1,234 +1,189 @@
-"""Run the benchmark of estimators with few closures.
+"""Run the benchmark of estimators for few treated clusters.
 
-``make benchmark`` fits every tool of ``rivals.py`` on the panels of every cell of
-``generator.py``, and writes data/benchmark: ``results.parquet``, which is the same in
-every run with the same versions, and ``costs.parquet``, the seconds and memory, which are not. A
-cell whose panels are in build/benchmark is not run again; remove that folder to start anew.
+It fits every tool of ``tools.csv`` to the panels of every cell of ``cells.csv``, and writes two
+tables: ``results.parquet``, which is the same in every run with the same versions, and
+``costs.parquet``, the seconds and memory, which are not. Fits are kept by block of panels; one that
+is kept, of the same call and version, is not made again.
 """
 
 import argparse
-import datetime
 import logging
+import os
 import re
 import subprocess
 import sys
-from collections.abc import Collection, Mapping
-from concurrent.futures import Executor
+from collections.abc import Collection, Iterator, Mapping
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from generator import CELLS, KINDS, NEVER
-from rivals import TOOLS, Tool
-from scipy import stats
+from generator import CELLS
+from measures import summarise
+from rivals import TABLE, Tool, tools
 
-from analysis import data
-from analysis.provenance import ROOT
-from market import audit, executor
-
-PARTS = ROOT / "build" / "benchmark"
-# panels of a block are what a stop can lose
-FIRST_SEED = 3001
-SIZE = 0.05
-LEVEL = 0.95
-BLOCK = 100
-LARGEST = "few_99"  # the cell whose panels have most rows, on which memory is measured
-KEPT = [
-    "level",
-    "coverage",
-    "coverage_mc",
-    "bias",
-    "bias_mc",
-    "sd",
-    "mean_error",
-    "truth",
-    "grade",
-    "reason",
-]
+BLOCK = 100  # panels that a stop can lose
+LARGEST = "alike"  # the cell whose panels have most rows, on which memory is measured
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
-def fitted(
-    cell: str, draws: int, seed: int, tools: Mapping[str, Tool] | None = None
-) -> pd.DataFrame:
-    """Draw one panel, and fit the tools, by default all of `TOOLS`, that are given that many draws.
+def fitted(cell: str, seed: int, chosen: Collection[Tool]) -> list[dict[str, Any]]:
+    """Draw one panel and fit tools to it.
 
     Returns
     -------
-    DataFrame
-        One row per tool: `preset` (the cell), `seed`, `id` (the tool), `closed`, the number of
-        closed brands, `firms`, the number of closed firms, `truth`, `oracle`, `parallel`, and what
-        :meth:`rivals.Tool.run` returns.
+    list of dict
+        One per tool: `cell`, `seed`, `tool`, `call`, `version`, the `truth` that it estimates, the
+        `oracle` of that truth, and what :meth:`rivals.Tool.run` returns.
     """
     logging.disable(logging.WARNING)  # the other libraries' own
-    drawn = CELLS[cell](seed)
-    shut = drawn.firms["first"] != NEVER
-    table = drawn.long()
-    about = {"preset": cell, "seed": seed, "firms": int(shut.sum()), "parallel": drawn.parallel}
-    about |= {
-        "closed": drawn.firms.loc[shut, "brand"].nunique(),
-        "level": LEVEL,
-        "unit": "log points",
-    }
-    if not shut.any():
-        return pd.DataFrame()
-    truth = drawn.truth()
-    oracle = drawn.oracle()
-    return pd.DataFrame(
-        about
-        | {"id": name, "label": tool.label, "truth": truth[tool.truth], "oracle": oracle}
-        | tool.run(table)
-        for name, tool in (TOOLS if tools is None else tools).items()
-        if tool.draws == draws
-    )
+    drawn = CELLS[cell].draw(seed)
+    truth, oracle = drawn.truth(), drawn.oracle()
+    tables = {name: drawn.long(name) for name in truth}
+    return [
+        {"cell": cell, "seed": seed, "tool": tool.name, "call": tool.call, "version": tool.version}
+        | {"truth": truth[tool.truth], "oracle": oracle[tool.truth]}
+        | tool.run(tables[tool.truth])
+        for tool in chosen
+    ]
 
 
-def all_draws(
-    cells: Collection[str], panels: int, workers: Executor | int, folder: Path
+def all_fits(
+    cells: Collection[str],
+    known: Mapping[str, Tool],
+    panels: int,
+    workers: Executor,
+    folder: Path,
 ) -> pd.DataFrame:
-    """Fit at most so many panels of each cell, and return a row per panel and tool.
+    """Return what :func:`fitted` does of at most so many panels of each cell, making what lacks.
 
-    Quick tools go first. What is already in the folder, by cell, draws and block of panels, is
-    read.
+    Seeds count from 1. What the folder holds of another call or version is made again.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    counts = sorted({tool.draws for tool in TOOLS.values()}, reverse=True)
-    parts = [
-        (cell, most, at)
-        for most in counts
-        for at in range(0, min(most, panels), BLOCK)
-        for cell in cells
-    ]
-    files = [folder / f"{cell}_{most}_{at}.parquet" for cell, most, at in parts]
-    for file, (cell, most, at) in zip(files, parts, strict=True):
-        if not file.exists():
-            items = [
-                (cell, most, FIRST_SEED + number)
-                for number in range(at, min(at + BLOCK, most, panels))
-            ]
-            rows = pd.concat(
-                executor.each(fitted, items, workers, f"panels of {cell}"), ignore_index=True
-            )
-            rows.to_parquet(file.with_suffix(".draft"), index=False)
-            file.with_suffix(".draft").rename(file)
-    order = {name: place for place, name in enumerate((*cells, *TOOLS))}
-    rows = pd.concat(map(pd.read_parquet, files))
+    found = []
+    for start in range(1, panels + 1, BLOCK):
+        seeds = range(start, min(start + BLOCK, panels + 1))
+        for cell in cells:
+            held = _held(folder / f"{cell}_{start}.parquet", known)
+            done = {*zip(held["seed"], held["tool"], strict=True)}
+            work = {
+                seed: [
+                    tool
+                    for tool in known.values()
+                    if seed <= tool.draws and (seed, tool.name) not in done
+                ]
+                for seed in seeds
+            }
+            work = {seed: chosen for seed, chosen in work.items() if chosen}
+            if work:
+                made = workers.map(fitted, [cell] * len(work), work.keys(), work.values())
+                held = pd.concat([held, pd.DataFrame([row for rows in made for row in rows])])
+                _keep(held, folder / f"{cell}_{start}.parquet")
+                print(f"{cell}: panels {start} to {seeds[-1]}", flush=True)
+            found.append(held[held["seed"].isin(seeds)])
+    order = {name: place for place, name in enumerate((*cells, *known))}
+    rows = pd.concat(found, ignore_index=True)
+    rows = rows[rows["seed"] <= rows["tool"].map(lambda name: known[name].draws)]
     return rows.sort_values(
-        ["preset", "id"], key=lambda names: names.map(order), kind="stable", ignore_index=True
+        ["cell", "tool", "seed"],
+        key=lambda names: names.map(order) if names.name != "seed" else names,
+        ignore_index=True,
     )
 
 
-def summarise(rows: pd.DataFrame, tools: Mapping[str, Tool] | None = None) -> pd.DataFrame:
-    r"""Tabulate how each tool did in each cell.
-
-    Returns
-    -------
-    DataFrame
-        One row per cell and tool, with `KEPT` as :func:`market.audit.summarise` defines them, on
-        panels with an interval; `draws` and `closed`, the numbers of panels and closed brands;
-        `width`, the median width of intervals over :math:`2 \cdot 1.96 s`, with s the spread of
-        :meth:`generator.Drawn.oracle` over the panels of the cell; `power`, the share of
-        all panels whose interval excludes zero; `pretrend`, the share whose test of parallel paths
-        rejects at `SIZE`, where they are parallel; `refused` and `warned`, shares, and `says`, the
-        most frequent message; `kind`, what the panels are like; `version` and `call`.
-    """
-    table = audit.summarise(rows)
-    more = []
-    kinds = dict(zip(CELLS, KINDS.split("|"), strict=True))
-    if tools is None:
-        known = TOOLS
-    else:
-        known = tools
-    spreads = rows.drop_duplicates(["preset", "seed"]).groupby("preset")["oracle"].std()
-    lengths = (
-        2 * stats.norm.ppf((1 + LEVEL) / 2) * spreads
-    )  # of intervals of one who knows the spread
-    for (cell, name), group in rows.groupby(["preset", "id"], sort=False):
-        about = {"preset": cell, "id": name} | _measures(group, lengths[cell])
-        about["kind"] = kinds[cell]
-        for key in ("label", "library", "version", "call", "ours"):
-            about[key] = getattr(known[name], key)
-        more.append(about)
-    found = table[["preset", "id", *KEPT]].merge(pd.DataFrame(more), on=["preset", "id"])
-    # rounded, as the last digits of a library's own threads differ from run to run
-    return found.rename(columns={"preset": "cell", "id": "tool"}).round(9)
+def _held(file: Path, known: Mapping[str, Tool]) -> pd.DataFrame:
+    """Return the fits in a file that are of the tools as they are now."""
+    if not file.exists():
+        return pd.DataFrame({"seed": [], "tool": []})
+    rows = pd.read_parquet(file)
+    now = {(tool.name, tool.call, tool.version) for tool in known.values()}
+    made = zip(rows["tool"], rows["call"], rows["version"], strict=True)
+    return rows[[fit in now for fit in made]]
 
 
-def _measures(group: pd.DataFrame, length: float) -> dict[str, Any]:
-    """Return what :func:`summarise` says of the panels of one cell and tool.
-
-    `length` is that of the interval of one who knows the spread.
-    """
-    whole = group["refused"] == ""
-    told = pd.Series(np.where(whole, group["warned"], group["refused"]))
-    excludes = whole & ((group["low"] > 0) | (group["high"] < 0))
-    if group["parallel"].all():
-        tested = group["pretrend"].dropna()
-    else:
-        tested = pd.Series(dtype=float)
-    return {
-        "draws": len(group),
-        "closed": group["closed"].mean(),
-        "power": excludes.mean(),
-        "refused": (~whole).mean(),
-        "width": (group["high"] - group["low"])[whole].median() / length,
-        "pretrend": (tested < SIZE).mean(),
-        "warned": (group["warned"] != "").mean(),
-        "says": next(iter(told[told != ""].mode()), "")[:200],
-    }
+def _keep(rows: pd.DataFrame, file: Path) -> None:
+    """Write a file in one step."""
+    rows.to_parquet(file.with_suffix(".draft"), index=False)
+    file.with_suffix(".draft").rename(file)
 
 
-def peak(name: str) -> float:
-    """Return the largest memory of a fresh process that makes one fit, in MiB.
+def forget(names: Collection[str], folder: Path) -> None:
+    """Remove all fits of some tools, whose code has changed but not their version."""
+    for file in folder.glob("*.parquet"):
+        rows = pd.read_parquet(file)
+        _keep(rows[~rows["tool"].isin(names)], file)
+
+
+def peak(name: str, table: Path) -> float:
+    """Return the largest memory of a fresh process that makes one fit, in MiB, on Linux.
 
     Imports are included.
     """
-    command = [sys.executable, __file__, "--peak", name]
-    return float(
-        subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT).stdout
-    )
+    command = [sys.executable, __file__, "--tools", str(table), "--peak", name]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def _peak(tool: Tool) -> float:
+    tool.run(CELLS[LARGEST].draw(1).long(tool.truth))
+    status = Path("/proc/self/status")  # getrusage would count the parent's, too
+    if not status.exists():
+        return float("nan")
+    return int(re.search(r"VmHWM:\s+(\d+)", status.read_text(encoding="utf-8"))[1]) / 1024
+
+
+@contextmanager
+def opened(options: argparse.Namespace) -> Iterator[Executor]:
+    """Open the workers chosen on the command line: processes here, or those of a dask scheduler."""
+    if options.scheduler:
+        from distributed import Client
+
+        with Client(options.scheduler) as client:
+            yield client.get_executor(pure=False)
+        return
+    with ProcessPoolExecutor(options.workers, mp_context=get_context("spawn")) as pool:
+        yield pool
 
 
 def _parser() -> argparse.ArgumentParser:
     """Return the parser of the command's options."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--panels", type=int, default=300, help="most panels of a cell (default 300)"
-    )
+    parser.add_argument("--panels", type=int, default=1000, help="most of a cell (default 1000)")
     parser.add_argument(
         "--cells", nargs="+", choices=CELLS, default=[*CELLS], help="cells (default all)"
     )
+    parser.add_argument("--tools", type=Path, default=TABLE, help="table of tools")
+    parser.add_argument("--out", type=Path, default=Path("results"), help="folder of the results")
+    parser.add_argument("--parts", type=Path, default=Path("parts"), help="folder of finished fits")
     parser.add_argument(
-        "--out", type=Path, default=data.DATA / "benchmark", help="folder of the results"
+        "--again", nargs="+", default=[], metavar="TOOL", help="tools to forget the fits of first"
     )
-    parser.add_argument("--parts", type=Path, default=PARTS, help="folder of finished cells")
-    parser.add_argument("--peak", choices=TOOLS, help=argparse.SUPPRESS)
-    executor.add_options(parser)
+    parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes")
+    parser.add_argument("--scheduler", metavar="ADDRESS", help="of dask: tcp://scheduler:8786")
+    parser.add_argument("--peak", help=argparse.SUPPRESS)
     return parser
 
 
 def main() -> None:
     """Run the benchmark, and write its results."""
     options = _parser().parse_args()
+    known = tools(options.tools)
     if options.peak:
-        TOOLS[options.peak].run(CELLS[LARGEST](FIRST_SEED).long())
-        status = Path("/proc/self/status").read_text(
-            encoding="utf-8"
-        )  # getrusage would count the parent's, too
-        print(int(re.search(r"VmHWM:\s+(\d+)", status)[1]) / 1024)
+        print(_peak(known[options.peak]))
         return
-    with executor.opened(options) as workers:
-        rows = all_draws(options.cells, options.panels, workers, options.parts)
+    for name in THREADS:  # sums on several threads differ in their last digits
+        os.environ.setdefault(name, "1")
+    forget(options.again, options.parts)
+    with opened(options) as workers:
+        rows = all_fits(options.cells, known, options.panels, workers, options.parts)
     options.out.mkdir(parents=True, exist_ok=True)
-    table = summarise(rows)
+    table = summarise(rows, known)
     table.to_parquet(options.out / "results.parquet", index=False)
-    costs = rows.groupby("id", sort=False)["seconds"].median().rename_axis("tool").reset_index()
-    costs["mebibytes"] = costs["tool"].map(peak)
+    costs = rows.groupby("tool", sort=False)["seconds"].median().reset_index()
+    costs["mebibytes"] = [peak(name, options.tools) for name in costs["tool"]]
     costs.to_parquet(options.out / "costs.parquet", index=False)
     print(table.pivot(index="tool", columns="cell", values="coverage").round(2).to_string())
-    if options.out == data.DATA / "benchmark":
-        for name in ("benchmark", "benchmark_costs"):
-            data.accept(name, vintage=datetime.date.today().isoformat())
 
 
 if __name__ == "__main__":

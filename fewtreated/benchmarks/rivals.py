@@ -157,6 +157,17 @@ def jackknifed(result: Any) -> Result:
     return dict(zip(KEYS, (result.att, result.se(method="jackknife"), *ends), strict=True))
 
 
+def plain_t(result: Any) -> Result:
+    """Read a result of `att_gt` with Student's t of as many degrees as the rarer clusters less one.
+
+    Its errors are the cluster jackknife's (CRV3); this leaves out the library's own correction for
+    clusters of unequal weight.
+    """
+    estimate, error = float(result.value[0]), float(result.std_error[0])
+    half = stats.t.ppf(1 - SIZE / 2, np.ravel(result.max_df)[0]) * error
+    return dict(zip(KEYS, (estimate, error, estimate - half, estimate + half), strict=True))
+
+
 def halves(data: pd.DataFrame) -> pd.DataFrame:
     """Return each firm's mean log sales before the first wave and from the last one on.
 
