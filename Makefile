@@ -64,8 +64,9 @@ audit: $(READY) ## hold every estimand against the truth of simulated markets, p
 
 coverage: audit
 
-benchmark: $(READY) ## fit estimators of several libraries to panels with few closures whose truth is known, and count how often their intervals hold it; writes data/benchmark; ARGS as for audit
-	@OMP_NUM_THREADS=1 $(BIN)/python -W ignore fewtreated/benchmarks/benchmark.py $(ARGS)
+benchmark: $(READY) ## fit estimators of several libraries to panels with few closures whose truth is known, and count how often their intervals hold it; writes data/benchmark, or the folder of ARGS="--out FOLDER"; who works goes in ARGS="--workers 2" (or --scheduler tcp://...)
+	@$(BIN)/python -W ignore fewtreated/benchmarks/benchmark.py --out data/benchmark --parts build/benchmark $(ARGS)
+	@$(if $(findstring --out,$(ARGS)),,$(BIN)/python -m market.ranking)
 
 clean: ## remove the environment, caches and scratch files; published reports stay
 	rm -rf .venv build docs/_build *.egg-info fewtreated/build fewtreated/src/*.egg-info .pytest_cache .mypy_cache .ruff_cache reports/scratch reports/draft

@@ -1,17 +1,23 @@
 """Rank the estimators of the benchmark, which were fitted to panels with few closed brands.
 
-The tables are in ``data/benchmark``; ``docs/benchmark.md`` explains their columns.
+The tables are in ``data/benchmark``; ``fewtreated/benchmarks/README.md`` explains their columns.
 """
 
 from __future__ import annotations
+
+import datetime
 
 import pandas as pd
 
 from analysis import data
 from market.grading import LOST
 
-FEW = r"few_(\d+)"  # kinds of panels that differ in the number of closed brands alone
-SHARES = ("level", "coverage", "coverage_mc", "power", "refused", "warned", "pretrend")
+# kinds of panels by the question of which estimator to take
+PLAIN = ("one", "two", "five", "nine", "nineteen")
+FEW_OTHERS = ("comparison_3", "comparison_5")
+SHARES = ("level", "coverage", "coverage_mc", "power", "power_mc", "power_at_size")
+SHARES += ("refused", "warned", "pretrend")
+FEWEST = 100  # panels of an estimator that may be chosen
 OURS = "of this project"
 
 
@@ -22,13 +28,13 @@ def results() -> pd.DataFrame:
     -------
     DataFrame
         Its columns, shares in per cent; `name`, the estimator with its library; `brands`, the
-        number of closed brands where that alone differs; and `enough`, whether intervals contain
+        number of closed brands in the cells `PLAIN`; and `enough`, whether intervals contain
         the truth at most 3 points less often than they claim, and are given often enough for that.
     """
     rows = pd.read_parquet(_file("benchmark"))
     rows[[*SHARES]] *= 100
     library = rows["library"].mask(rows["ours"], OURS)
-    brands = rows["cell"].str.extract(rf"^{FEW}$")[0].astype("Int64")
+    brands = rows["closed"].where(rows["cell"].isin(PLAIN)).astype("Int64")
     needed = rows["level"] - 100 * LOST
     return rows.assign(
         name=rows["label"] + " (" + library + ")",
@@ -40,12 +46,33 @@ def results() -> pd.DataFrame:
 def ranked(rows: pd.DataFrame) -> pd.DataFrame:
     """Rank the estimators of one kind of panel, by `tool`.
 
-    First come those that are right often enough, the shortest first; then the others, the one that
-    is right most often first.
+    First come those that are right often enough, the one with the smallest interval score first;
+    then the others, the one that is right most often first.
     """
-    by_length = rows[rows["enough"]].sort_values("width")
+    by_score = rows[rows["enough"]].sort_values("score")
     by_coverage = rows[~rows["enough"]].sort_values("coverage", ascending=False)
-    return pd.concat([by_length, by_coverage]).set_index("tool", drop=False)
+    return pd.concat([by_score, by_coverage]).set_index("tool", drop=False)
+
+
+def chosen(rows: pd.DataFrame) -> pd.DataFrame:
+    """Say which estimator of the effect on logs to take for how many treated clusters.
+
+    Returns
+    -------
+    DataFrame
+        One row for each of `PLAIN` and `FEW_OTHERS`: the first of :func:`ranked` among tools with
+        at least `FEWEST` panels, with their columns, and the best one of this project as
+        `ours_label`, `ours_score_ratio` and its ends. A cell in which none is right often enough
+        has no row.
+    """
+    kept = rows[(rows["truth"] == "log") & (rows["draws"] >= FEWEST) & rows["enough"]]
+    found = []
+    for cell in (*PLAIN, *FEW_OTHERS):
+        here = ranked(kept[kept["cell"] == cell])
+        own = here[here["ours"]].head(1).reset_index(drop=True)
+        beside = own[["label", "score_ratio", "score_ratio_low", "score_ratio_high"]]
+        found.append(here.head(1).reset_index(drop=True).join(beside.add_prefix("ours_")))
+    return pd.concat(found, ignore_index=True)
 
 
 def with_costs(rows: pd.DataFrame) -> pd.DataFrame:
@@ -58,3 +85,13 @@ def with_costs(rows: pd.DataFrame) -> pd.DataFrame:
 def _file(name: str) -> str:
     data.verified(name)
     return str(data.DATA / data.card(name)["path"])
+
+
+def accept() -> None:
+    """Record in the descriptor of the data folder that the benchmark was run again today."""
+    for name in ("benchmark", "benchmark_costs"):
+        data.accept(name, vintage=datetime.date.today().isoformat())
+
+
+if __name__ == "__main__":
+    accept()
