@@ -66,7 +66,8 @@ def all_fits(
     for start in range(1, panels + 1, BLOCK):
         seeds = range(start, min(start + BLOCK, panels + 1))
         for cell in cells:
-            held = _held(folder / f"{cell}_{start}.parquet", known)
+            file = folder / f"{cell}_{start}.parquet"
+            held = _held(file, known)
             done = {*zip(held["seed"], held["tool"], strict=True)}
             work = {
                 seed: [
@@ -80,7 +81,8 @@ def all_fits(
             if work:
                 made = workers.map(fitted, [cell] * len(work), work.keys(), work.values())
                 held = pd.concat([held, pd.DataFrame([row for rows in made for row in rows])])
-                _keep(held, folder / f"{cell}_{start}.parquet")
+                _keep(held, file)
+                held = _held(file, known)
                 print(f"{cell}: panels {start} to {seeds[-1]}", flush=True)
             found.append(held[held["seed"].isin(seeds)])
     order = {name: place for place, name in enumerate((*cells, *known))}
