@@ -159,28 +159,11 @@ def programs() -> str:
     return replication.programs(files, names)
 
 
-def trial() -> str:
-    """Return the table of the estimator that the benchmark left out, beside ours."""
-    rows = pd.read_csv(DATA / "benchmark" / "trial.csv")
-    lines = [
-        "| panels | estimator | right, per cent | length | power, per cent |",
-        "|---|---|---|---|---|",
-    ]
-    for row in rows.itertuples():
-        shares = (
-            f"{100 * row.coverage:.0f} (±{100 * row.coverage_mc:.1f}) | {row.width:.2f} |"
-            f" {100 * row.power:.0f}"
-        )
-        lines.append(f"| `{row.cell}` | {row.label} | {shares} |")
-    return "\n".join(lines)
-
-
 PARTS: dict[str, Callable[[], str]] = {
     "estimands": estimands,
     "dictionary": dictionary,
     "functions": functions,
     "datasets": replication.datasets,
     "programs": programs,
-    "trial": trial,
     "exhibits": lambda: IN_RELEASES,
 }
