@@ -66,7 +66,8 @@ coverage: audit
 
 benchmark: $(READY) ## fit estimators of several libraries to panels with few closures whose truth is known, and count how often their intervals hold it; writes data/benchmark, or the folder of ARGS="--out FOLDER"; who works goes in ARGS="--workers 2" (or --scheduler tcp://...)
 	@$(BIN)/python -W ignore fewtreated/benchmarks/benchmark.py --out data/benchmark --parts build/benchmark $(ARGS)
-	@$(if $(findstring --out,$(ARGS)),,$(BIN)/python -m market.ranking)
+	@case "$(ARGS)" in *--out*) ;; *) $(BIN)/python -c "from datetime import date; from analysis import data; \
+		[data.accept(name, vintage=f'{date.today()}') for name in ('benchmark', 'benchmark_costs')]" ;; esac
 
 clean: ## remove the environment, caches and scratch files; published reports stay
 	rm -rf .venv build docs/_build *.egg-info fewtreated/build fewtreated/src/*.egg-info .pytest_cache .mypy_cache .ruff_cache reports/scratch reports/draft

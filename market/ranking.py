@@ -5,8 +5,6 @@ The tables are in ``data/benchmark``; ``fewtreated/benchmarks/README.md`` explai
 
 from __future__ import annotations
 
-import datetime
-
 import pandas as pd
 
 from analysis import data
@@ -15,8 +13,9 @@ from market.grading import LOST
 # kinds of panels by the question of which estimator to take
 PLAIN = ("one", "two", "five", "nine", "nineteen")
 FEW_OTHERS = ("comparison_3", "comparison_5")
-SHARES = ("level", "coverage", "coverage_mc", "power", "power_mc", "power_at_size")
-SHARES += ("refused", "warned", "pretrend")
+SHARES = ["level", "coverage", "coverage_mc", "power", "power_mc", "power_at_size"]
+SHARES += ["refused", "warned", "pretrend"]
+BESIDE = ["cell", "label", "score_ratio", "score_ratio_low", "score_ratio_high"]
 FEWEST = 100  # panels of an estimator that may be chosen
 OURS = "of this project"
 
@@ -32,7 +31,7 @@ def results() -> pd.DataFrame:
         the truth at most 3 points less often than they claim, and are given often enough for that.
     """
     rows = pd.read_parquet(_file("benchmark"))
-    rows[[*SHARES]] *= 100
+    rows[SHARES] *= 100
     library = rows["library"].mask(rows["ours"], OURS)
     brands = rows["closed"].where(rows["cell"].isin(PLAIN)).astype("Int64")
     needed = rows["level"] - 100 * LOST
@@ -61,18 +60,14 @@ def chosen(rows: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         One row for each of `PLAIN` and `FEW_OTHERS`: the first of :func:`ranked` among tools with
-        at least `FEWEST` panels, with their columns, and the best one of this project as
-        `ours_label`, `ours_score_ratio` and its ends. A cell in which none is right often enough
-        has no row.
+        at least `FEWEST` panels, with their columns; beside it, in columns ``..._ours``, the first
+        of this project. A cell in which none is right often enough has no row.
     """
     kept = rows[(rows["truth"] == "log") & (rows["draws"] >= FEWEST) & rows["enough"]]
-    found = []
-    for cell in (*PLAIN, *FEW_OTHERS):
-        here = ranked(kept[kept["cell"] == cell])
-        own = here[here["ours"]].head(1).reset_index(drop=True)
-        beside = own[["label", "score_ratio", "score_ratio_low", "score_ratio_high"]]
-        found.append(here.head(1).reset_index(drop=True).join(beside.add_prefix("ours_")))
-    return pd.concat(found, ignore_index=True)
+    cells = [ranked(kept[kept["cell"] == cell]) for cell in (*PLAIN, *FEW_OTHERS)]
+    first = pd.concat([cell.head(1) for cell in cells])
+    own = pd.concat([cell[cell["ours"]].head(1) for cell in cells])
+    return first.merge(own[BESIDE], on="cell", how="left", suffixes=("", "_ours"))
 
 
 def with_costs(rows: pd.DataFrame) -> pd.DataFrame:
@@ -85,13 +80,3 @@ def with_costs(rows: pd.DataFrame) -> pd.DataFrame:
 def _file(name: str) -> str:
     data.verified(name)
     return str(data.DATA / data.card(name)["path"])
-
-
-def accept() -> None:
-    """Record in the descriptor of the data folder that the benchmark was run again today."""
-    for name in ("benchmark", "benchmark_costs"):
-        data.accept(name, vintage=datetime.date.today().isoformat())
-
-
-if __name__ == "__main__":
-    accept()

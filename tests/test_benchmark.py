@@ -480,7 +480,7 @@ def test_the_choice_is_the_first_on_logs_with_enough_panels_and_ours_beside_it()
     )
     ends = {"score_ratio_low": 0.9, "score_ratio_high": 1.5, "label": rows["tool"]}
     (row,) = ranking.chosen(rows.assign(cell="nine", **ends)).to_dict("records")
-    assert (row["tool"], row["ours_label"], row["ours_score_ratio"]) == ("quick", "own", 1.2)
+    assert (row["tool"], row["label_ours"], row["score_ratio_ours"]) == ("quick", "own", 1.2)
 
 
 def test_the_results_of_the_report_are_in_per_cent_and_say_what_is_enough():
