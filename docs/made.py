@@ -14,6 +14,7 @@ import analysis
 import fewtreated
 from analysis.estimands.catalogue import VERBS
 from analysis.provenance import ROOT
+from market import ranking
 from runner import replication
 
 DATA = ROOT / "data"
@@ -40,6 +41,7 @@ ON_ARRAYS = (
 ON_ARRAYS += (
     "units.usable_units",
     "synthetic.synthetic_did",
+    "randomization.randomization_did",
 )
 AUDIT_ALONE = "in the audit of methods alone"
 IN_RELEASES = (
@@ -159,11 +161,25 @@ def programs() -> str:
     return replication.programs(files, names)
 
 
+def estimators() -> str:
+    """Return the table of which estimator to take for how many closed brands."""
+    heads = ["closed brands", "take", "right, per cent", "score", "power, per cent"]
+    heads += ["another of `fewtreated`", "its score over that of the best of others"]
+    lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
+    for row in ranking.chosen(ranking.results()).itertuples():
+        first = (row.kind, row.name, f"{row.coverage:.0f}", f"{row.score:.2f}", f"{row.power:.0f}")
+        ends = f"{row.score_ratio_low_ours:.2f} to {row.score_ratio_high_ours:.2f}"
+        own = (row.label_ours, f"{row.score_ratio_ours:.2f} ({ends})")
+        lines.append(f"| {' | '.join([*first, *own])} |")
+    return "\n".join(lines)
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "estimands": estimands,
     "dictionary": dictionary,
     "functions": functions,
     "datasets": replication.datasets,
     "programs": programs,
+    "estimators": estimators,
     "exhibits": lambda: IN_RELEASES,
 }

@@ -22,6 +22,7 @@ from rivals import KEYS, SIZE, TOOLS, Sums, Tool
 
 from analysis import data
 from analysis.provenance import ROOT
+from fewtreated import randomization_did
 from market import ranking
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the other libraries' own
@@ -232,6 +233,16 @@ def test_randomisation_has_each_effect_that_reassignment_does_not_reject():
 
     for end, inwards in ((found["low"], 1e-6), (found["high"], -1e-6)):
         assert share(end + inwards) > SIZE >= share(end - inwards)
+
+
+@pytest.mark.parametrize("cell", ["five", "missing", "one"])
+def test_the_library_s_own_randomization_gives_the_same_interval(cell):
+    data = CELLS[cell].draw(2).long("log")
+    names = {"first_treated": "first", "unit": "firm", "time": "month", "cluster": "brand"}
+    ours = randomization_did(data, **names, outcome="log_sales", absent="missing")
+    theirs = rivals.randomisation(data)
+    found = [ours.value[0], *ours.conf_int[:, 0]]
+    assert found == pytest.approx([theirs[name] for name in ("estimate", "low", "high")])
 
 
 def test_the_sums_of_brands_give_the_two_way_regression_of_any_assignment():

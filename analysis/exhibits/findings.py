@@ -297,9 +297,11 @@ def news_in_rows(news: pd.DataFrame, dates: pd.DataFrame, means: pd.DataFrame) -
 
 def estimators_table(ranked: pd.DataFrame) -> Block:
     """Return the table of estimators, with what each costs."""
-    columns = {"label": "Estimator", "coverage": "Right", "width": "Length", "power": "Power"}
-    columns |= {"refused": "Refuses", "warned": "Warns", "milliseconds": "ms", "mebibytes": "MiB"}
-    return table(ranked, columns=columns, decimals=dict.fromkeys(columns, 0) | {"width": 2})
+    columns = {"label": "Estimator", "coverage": "Right", "width": "Length", "score": "Score"}
+    columns |= {"power": "Power", "refused": "Refuses", "warned": "Warns"}
+    columns |= {"milliseconds": "ms", "mebibytes": "MiB"}
+    decimals = dict.fromkeys(columns, 0) | {"width": 2, "score": 2}
+    return table(ranked, columns=columns, decimals=decimals)
 
 
 def choices_table(choices: pd.DataFrame) -> Block:

@@ -13,6 +13,7 @@ _PLACES = {
     "noninferiority": "testing",
     "permutation_did": "estimators.synthetic",
     "power": "frames",
+    "randomization_did": "frames",
     "romano_wolf": "testing",
     "survival": "frames",
     "synthetic_did": "frames",

@@ -12,6 +12,7 @@ from fewtreated.estimators.doubly_robust import doubly_robust
 from fewtreated.estimators.exposure import exposure_effects
 from fewtreated.estimators.honest_did import honest_bounds
 from fewtreated.estimators.power import detectable, minimum_detectable_effect
+from fewtreated.estimators.randomization import randomization_did
 from fewtreated.estimators.survival import exit_survival
 from fewtreated.estimators.synthetic import permutation_did, synthetic_did
 from fewtreated.estimators.units import usable_units
@@ -30,6 +31,7 @@ __all__ = [
     "minimum_detectable_effect",
     "permutation_did",
     "pool_events",
+    "randomization_did",
     "synthetic_did",
     "usable_units",
 ]

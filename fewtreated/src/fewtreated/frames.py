@@ -20,7 +20,7 @@ from fewtreated.errors import DesignError, check_choice, whole_number
 from fewtreated.estimate import Estimate, Floats, Ints
 from fewtreated.estimators import att_gt as by_cohort
 from fewtreated.estimators import exposure as by_exposure
-from fewtreated.estimators import honest_did, synthetic
+from fewtreated.estimators import honest_did, randomization, synthetic
 from fewtreated.estimators.base import Base
 from fewtreated.estimators.doubly_robust import DoublyRobust
 from fewtreated.estimators.power import minimum_detectable_effect
@@ -39,6 +39,7 @@ __dir__ = [
     "exposure_effects",
     "honest_bounds",
     "power",
+    "randomization_did",
     "survival",
     "synthetic_did",
 ].copy
@@ -240,7 +241,8 @@ def att_gt(
         What changes are taken from: the last untreated period, or a mixture of it and of the mean
         of all untreated periods, weighted so that units that are never treated differ least by
         chance. Weighted gives shorter intervals, the more so the sooner shocks fade, but no
-        effects before treatment to test. It needs some never-treated clusters, and no covariates.
+        effects before treatment to test. It needs never-treated clusters, five or more, and no
+        covariates.
 
     Returns
     -------
@@ -469,6 +471,81 @@ def synthetic_did(
         **{name: pd.Series(estimate.details[name], at) for name, at in labels.items()},
     }
     return replace(estimate, unit=f"units of {outcome}", details=details)
+
+
+def randomization_did(
+    data: pd.DataFrame,
+    first_treated: Hashable,
+    *,
+    outcome: Hashable,
+    unit: Hashable,
+    time: Hashable,
+    cluster: Hashable | None = None,
+    absent: Literal["zero", "missing"] | None = None,
+    draws: int = randomization.DRAWS,
+    level: float = 0.95,
+) -> Estimate:
+    """Estimate one effect by two-way regression, with an interval from reassigning treatment.
+
+    For few treated clusters that are like the others: then no other interval of this library is as
+    short and as often right (``benchmarks/README.md``).
+
+    Parameters
+    ----------
+    data : DataFrame
+        One row per unit and period.
+    first_treated, outcome, unit, time, absent : as for :func:`att_gt`
+        The effect is a constant in units of the outcome, which may be a logarithm.
+    cluster : column, optional
+        Clusters of units, which are treated at the same time or not at all; by default each unit is
+        its own.
+    draws : int
+        Reassignments.
+    level : float
+        Coverage of the interval.
+
+    Returns
+    -------
+    Estimate
+        As from :func:`fewtreated.estimators.randomization.randomization_did`.
+
+    Raises
+    ------
+    DataError
+        If a column is missing, a row is repeated, a period has no row, or a value is invalid.
+    DesignError
+        As from :func:`fewtreated.estimators.randomization.randomization_did`, or if `absent` must
+        be given.
+
+    Examples
+    --------
+    >>> import numpy as np, pandas as pd
+    >>> from fewtreated import randomization_did
+    >>> firm, year = np.indices((30, 8)).reshape(2, -1)
+    >>> shut = np.where(firm < 2, 5, np.inf)
+    >>> sales = np.sin(firm * year) - 2.0 * (year >= shut)
+    >>> data = pd.DataFrame({"firm": firm, "year": year, "shut": shut, "sales": sales})
+    >>> names = {"outcome": "sales", "unit": "firm", "time": "year", "first_treated": "shut"}
+    >>> randomization_did(data, **names, cluster="firm")
+    two-way effect of treatment, units of sales
+    term  estimate  conf_low  conf_high  n  rank  p_two_sided  p_smallest
+     did    -2.183    -2.986     -1.415  2     1        0.003       0.001
+    95% randomization interval
+    units 30, treated 2, clusters 30
+    2 treated of 30 clusters: ranks over 1,000 assignments instead of a standard error; they assume
+    that all clusters have the same spread
+    """
+    long = Long(data, unit, time)
+    y = long.values(outcome, "outcome")
+    y[long.absent(absent, y)] = 0.0
+    estimate = randomization.randomization_did(
+        y,
+        long.dates(first_treated),
+        cluster=long.constant(cluster, "cluster"),
+        draws=draws,
+        level=level,
+    )
+    return replace(estimate, unit=_named(estimate.unit, outcome))
 
 
 def honest_bounds(

@@ -293,6 +293,16 @@ def assignments(n_units: int, n_treated: int) -> Bools:
     return treated
 
 
+def ranks(effect: float, draws: Floats) -> dict[str, list[float]]:
+    """Return an effect's `rank` among draws that include it, and its p-values."""
+    tie = TIE * float(np.abs(draws).max())
+    return {
+        "rank": [int((draws < effect - tie).sum()) + 1],
+        "p_two_sided": [float((np.abs(draws) >= abs(effect) - tie).mean())],
+        "p_smallest": [1 / len(draws)],
+    }
+
+
 def redraw_closures(
     closed: Floats, strata: Labels | None, rng: np.random.Generator, draws: int
 ) -> sparse.csr_array:

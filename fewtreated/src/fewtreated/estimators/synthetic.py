@@ -19,7 +19,7 @@ from fewtreated.errors import DesignError, check_choice, check_level, whole_numb
 from fewtreated.estimate import Bools, Estimate, Floats
 from fewtreated.estimators.rows import indicator, match_units
 from fewtreated.jackknife import left_out
-from fewtreated.testing import TIE, assignments, shift_interval
+from fewtreated.testing import TIE, assignments, ranks, shift_interval
 
 __dir__ = ["permutation_did", "synthetic_did"].copy  # for tab completion
 
@@ -124,7 +124,7 @@ def permutation_did(
         value=np.array([observed]),
         limits=limits[:, np.newaxis],
         n=n,
-        columns=_ranks(observed, draws) | {"p_lower": [p_lower]},
+        columns=ranks(observed, draws) | {"p_lower": [p_lower]},
         level=level,
         interval="permutation interval",
         counts={"units": n, "treated": n_treated, "assignments": len(draws)},
@@ -151,16 +151,6 @@ def _contrasts(assigned: Bools, values: Floats) -> Floats:
     return np.asarray(
         assigned @ values / n_treated - ~assigned @ values / (assigned.shape[1] - n_treated)
     )
-
-
-def _ranks(effect: float, draws: Floats) -> dict[str, list[float]]:
-    """Return an effect's rank among draws that include it, and its p-values."""
-    tie = TIE * float(np.abs(draws).max())
-    return {
-        "rank": [int((draws < effect - tie).sum()) + 1],
-        "p_two_sided": [float((np.abs(draws) >= abs(effect) - tie).mean())],
-        "p_smallest": [1 / len(draws)],
-    }
 
 
 def _noise(y: Floats, treated: Bools, first_post: int) -> float:
@@ -205,7 +195,7 @@ def _fit(y: Floats, treated: Bools, first_post: int, method: Method, noise: floa
     return float(gap[first_post:].mean() - lam @ gap[:first_post]), omega, lam, gap
 
 
-def _by_ranks(
+def _byranks(
     effect: float, y: Floats, treated: Bools, first_post: int, method: Method
 ) -> dict[str, Any]:
     """Rank the effect among those of every other choice of treated units.
@@ -225,7 +215,7 @@ def _by_ranks(
         [_fit(y, units, first_post, method, _noise(y, units, first_post))[0] for units in assigned]
     )
     return {
-        "columns": _ranks(effect, np.append(placebos, effect)),
+        "columns": ranks(effect, np.append(placebos, effect)),
         "interval": "none",
         "reason": (
             f"{among}: placebo ranks instead of a standard error; no p-value below"
@@ -411,7 +401,7 @@ def synthetic_did(
     elif inference == "placebo":
         found = _by_placebo(noise, y, treated, first_post, method)
     else:
-        found = _by_ranks(effect, y, treated, first_post, method)
+        found = _byranks(effect, y, treated, first_post, method)
     before = gap[:first_post] - (0.0 if method == "sc" else gap[:first_post].mean())
     fit = {
         "unit_weights": omega,
