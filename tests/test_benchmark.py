@@ -261,6 +261,18 @@ def told(data):
     return {"estimate": 1.0, "std_error": 1.0, "low": 0.0, "high": 2.0}
 
 
+class Rows:
+    """A result with a row for each term, of which the first is 1."""
+
+    def __init__(self, *terms):
+        self.terms = terms
+
+    def tidy(self):
+        names = ["estimate", "std_error", "conf_low", "conf_high"]
+        rows = [[1.0, 1.0, 0.0, 2.0], [9.0, 1.0, 8.0, 10.0]]
+        return pd.DataFrame(rows, index=[*self.terms], columns=names)
+
+
 def failing(data):
     raise ValueError("too few clusters")
 
@@ -270,16 +282,43 @@ def failing(data):
     [
         (told, "", "one firm only"),
         (failing, "ValueError: too few clusters", ""),
-        (lambda data: {"estimate": 1.0, "low": 1.0, "high": 1.0}, "no interval", ""),
-        (lambda data: {"estimate": 1.0}, "no interval", ""),
+        (lambda data: dict.fromkeys(KEYS, 1.0), "no interval", ""),
+        (lambda data: dict.fromkeys(KEYS, 1.0) | {"low": 2.0}, "the interval is reversed", ""),
+        (lambda data: {"estimate": 1.0}, "ValueError: the dict lacks std_error, low, high", ""),
+        (lambda data: 1.0, "ValueError: a float is neither a dict, nor has it tidy(), or", ""),
+        (lambda data: Rows("a", "b"), "ValueError: tidy() has several rows, and not one of", ""),
+        (lambda data: Rows("closed", "b"), "", ""),
     ],
-    ids=["warns", "raises", "no width", "no ends"],
+    ids=["warns", "raises", "no width", "reversed", "no ends", "a number", "rows", "closed"],
 )
 def test_what_a_tool_says_is_kept(fit, refused, warned, monkeypatch):
     monkeypatch.setattr(rivals, "answer", fit, raising=False)
     found = Tool("tool", "a tool", "statsmodels", 1, "log", "answer(data)").run(pd.DataFrame())
-    assert (found["refused"], found["warned"]) == (refused, warned)
+    assert found["refused"].startswith(refused)
+    assert bool(found["refused"]) == bool(refused)
+    assert found["warned"] == warned
     assert set(found) == {*KEYS, "pretrend", "refused", "warned", "seconds"}
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "says"),
+    [
+        ("truth", "total", "Cannot judge feols of .*mine.csv: truth is 'total'; use log or ratio"),
+        ("library", "nosuchlib", "Cannot call feols of .*mine.csv: nosuchlib is not installed"),
+    ],
+)
+def test_a_table_with_a_tool_that_cannot_be_judged_is_refused(column, value, says, tmp_path):
+    rows = pd.read_csv(rivals.TABLE).query("name == 'feols'").assign(**{column: value})
+    rows.to_csv(tmp_path / "mine.csv", index=False)
+    with pytest.raises(ValueError, match=says):
+        rivals.tools(tmp_path / "mine.csv")
+
+
+def test_memory_is_read_whatever_a_library_prints(tmp_path):
+    printing = "(print('a word of mine'), dict.fromkeys(KEYS, 1.0))[1]"
+    rows = pd.read_csv(rivals.TABLE).query("name == 'conley_taber'").assign(call=printing)
+    rows.to_csv(tmp_path / "mine.csv", index=False)
+    assert 10 < benchmark.peak("conley_taber", tmp_path / "mine.csv") < 1000
 
 
 # --- measures
@@ -379,13 +418,15 @@ def test_a_rival_is_added_by_what_the_page_says_alone(tmp_path):
         re.findall(r"```(csv|console)\n(.*?)```", README.split("## Add a rival")[1], re.DOTALL)
     )
     (tmp_path / "mine.csv").write_text(blocks["csv"], encoding="utf-8")
-    command = shlex.split(blocks["console"].removeprefix("$ "))
-    assert command[0] == "python"
-    command = [sys.executable, *command[1:]]
-    command[command.index("benchmark.py")] = str(FOLDER / "benchmark.py")
-    subprocess.run(command, check=True, cwd=tmp_path, capture_output=True)
+    for line in blocks["console"].splitlines():
+        python, *command = shlex.split(line.removeprefix("$ "))
+        assert python == "python"
+        command = [str(FOLDER / word) if word == "benchmark.py" else word for word in command]
+        run = [sys.executable, *command]
+        shown = subprocess.run(run, check=True, cwd=tmp_path, capture_output=True, text=True).stdout
+    assert "feols_hetero" in shown
     (line,) = csv.DictReader(StringIO(blocks["csv"]))
-    (row,) = pd.read_parquet(tmp_path / "results" / "results.parquet").to_dict("records")
+    (row,) = pd.read_parquet(tmp_path / "mine" / "results.parquet").to_dict("records")
     assert {key: row[key] for key in ("label", "library", "truth", "call")} == {
         key: line[key] for key in ("label", "library", "truth", "call")
     }

@@ -124,7 +124,8 @@ def peak(name: str, table: Path) -> float:
     Imports are included.
     """
     command = [sys.executable, __file__, "--tools", str(table), "--peak", name]
-    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return float(said.split()[-1])  # a library may print, too
 
 
 def _peak(tool: Tool) -> float:
@@ -170,7 +171,10 @@ def _parser() -> argparse.ArgumentParser:
 def main() -> None:
     """Run the benchmark, and write its results."""
     options = _parser().parse_args()
-    known = tools(options.tools)
+    try:
+        known = tools(options.tools)
+    except ValueError as error:
+        raise SystemExit(f"error: {error}") from None
     if options.peak:
         print(_peak(known[options.peak]))
         return
@@ -182,9 +186,11 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     table = summarise(rows, known)
     table.to_parquet(options.out / "results.parquet", index=False)
+    print("Measuring the memory of each tool in a process of its own", flush=True)
     costs = rows.groupby("tool", sort=False)["seconds"].median().reset_index()
     costs["mebibytes"] = [peak(name, options.tools) for name in costs["tool"]]
     costs.to_parquet(options.out / "costs.parquet", index=False)
+    print(f"Share of intervals that contain the truth; all results are in {options.out}:")
     print(table.pivot(index="tool", columns="cell", values="coverage").round(2).to_string())
 
 

@@ -89,7 +89,8 @@ def _measures(group: pd.DataFrame) -> dict[str, Any]:
     found |= _mean("score", used["score"]) | _share("power", excludes)
     found |= _share("refused", ~whole) | _share("warned", group["warned"] != "")
     found |= _share("pretrend", group["pretrend"].dropna() < SIZE)
-    return found | {"says": next(iter(told[told != ""].mode()), "")[:200]}
+    said = next(iter(told[told != ""].mode()), "")
+    return found | {"says": " ".join(said.split())[:200]}
 
 
 def _share(name: str, hits: pd.Series) -> dict[str, float]:

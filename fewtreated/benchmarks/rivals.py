@@ -12,7 +12,7 @@ import time
 import warnings
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ MODULES = {"synthdid-py": "synthdid", "statsmodels": "statsmodels.api"}
 OF_CODE = (DeprecationWarning, FutureWarning, PendingDeprecationWarning, ResourceWarning)
 KEYS = ("estimate", "std_error", "low", "high")
 SIZE = 0.05
+TRUTHS = ("log", "ratio")
 DRAWS = 999
 Result = dict[str, float]
 
@@ -107,25 +108,45 @@ class Tool:
             seconds = time.process_time() - start
         # notes to programmers say nothing of the data
         told = [f"{note.message}" for note in caught if not issubclass(note.category, OF_CODE)]
-        if not reason and not 0 < found["high"] - found["low"] < np.inf:
-            reason = "no interval"
+        width = found["high"] - found["low"]
+        if not reason and not 0 < width < np.inf:
+            reason = "the interval is reversed" if width < 0 else "no interval"
         return found | {"refused": reason, "warned": told[0] if told else "", "seconds": seconds}
 
 
 def tools(file: Path) -> dict[str, Tool]:
-    """Read tools from a table, by their name in the results."""
-    return {row["name"]: Tool(**row) for row in pd.read_csv(file).to_dict("records")}
+    """Read tools from a table, by their name in the results.
+
+    Raise ValueError for what a tool cannot estimate, or a library that is not installed.
+    """
+    found = {row["name"]: Tool(**row) for row in pd.read_csv(file).to_dict("records")}
+    for tool in found.values():
+        if tool.truth not in TRUTHS:
+            raise ValueError(
+                f"Cannot judge {tool.name} of {file}: truth is {tool.truth!r}; use"
+                f" {' or '.join(TRUTHS)}"
+            )
+        try:
+            tool.version  # noqa: B018
+        except PackageNotFoundError as error:
+            raise ValueError(
+                f"Cannot call {tool.name} of {file}: {tool.library} is not installed; install it,"
+                " or leave out the line"
+            ) from error
+    return found
 
 
 def read(result: Any) -> Result:
-    """Read a library's result: a dict, a table with the columns of R's broom, or attributes."""
+    """Read a library's result: a dict, a table with the columns of R's broom, or attributes.
+
+    Raise ValueError for anything else.
+    """
     if isinstance(result, dict):
+        if lacking := [key for key in KEYS if key not in result]:
+            raise ValueError(f"the dict lacks {', '.join(lacking)}")
         return result
     if hasattr(result, "tidy"):
-        row = {
-            re.sub(r"\W+", "_", str(name).lower()).strip("_"): x
-            for name, x in result.tidy().iloc[-1].items()
-        }
+        row = _effect(result.tidy())
         if "2_5" in row:
             ends = ("2_5", "97_5")
         else:
@@ -134,12 +155,26 @@ def read(result: Any) -> Result:
             key: float(row[name])
             for key, name in zip(KEYS, ("estimate", "std_error", *ends), strict=True)
         }
-    if hasattr(result, "att"):
-        prefix = ""
-    else:
-        prefix = "overall_"
-    att, error, ends = (getattr(result, prefix + name) for name in ("att", "se", "conf_int"))
-    return dict(zip(KEYS, (att, error, *ends), strict=True))
+    for prefix in ("", "overall_"):
+        names = [prefix + name for name in ("att", "se", "conf_int")]
+        if all(hasattr(result, name) for name in names):
+            att, error, ends = (getattr(result, name) for name in names)
+            return dict(zip(KEYS, (att, error, *ends), strict=True))
+    raise ValueError(
+        f"a {type(result).__name__} is neither a dict, nor has it tidy(), or att, se and conf_int"
+    )
+
+
+def _effect(table: pd.DataFrame) -> dict[str, Any]:
+    """Return the only row of a table of effects, or else that of `closed`."""
+    if len(table) > 1:
+        names = table.get("term", table.index)
+        table = table[[str(name) == "closed" for name in names]]
+    if len(table) != 1:
+        raise ValueError("tidy() has several rows, and not one of them is that of closed")
+    return {
+        re.sub(r"\W+", "_", str(name).lower()).strip("_"): x for name, x in table.iloc[0].items()
+    }
 
 
 # --- results that take more than one call
