@@ -127,7 +127,7 @@ def tools(file: Path) -> dict[str, Tool]:
                 f" {' or '.join(TRUTHS)}"
             )
         try:
-            tool.version  # noqa: B018
+            version(tool.library)
         except PackageNotFoundError as error:
             raise ValueError(
                 f"Cannot call {tool.name} of {file}: {tool.library} is not installed; install it,"
@@ -309,7 +309,7 @@ def randomisation(data: pd.DataFrame) -> Result:
     :math:`a_r - \alpha s_r`, with :math:`a_r` the estimate and :math:`s_r` that from treatment as
     the outcome. The interval has each :math:`\alpha` for which :math:`|a_r - \alpha s_r| \ge
     |\hat\alpha - \alpha|` in more than `SIZE` of assignments, the true one included: MacKinnon and
-    Webb's RI-beta, inverted.
+    Webb's RI-beta, inverted. The library's ``randomization_did`` is held against this.
 
     References
     ----------

@@ -155,14 +155,17 @@ def _effects(
     All follow from products of period dummies, each less its unit's mean, by cluster.
     """
     dummies, outcome = _products(y, code, len(first))
-    path = (np.arange(y.shape[1]) >= first[:, np.newaxis]).astype(float)
-    # a path's products with dummies, outcomes and the true treatment, were a cluster to follow it
-    followed = np.einsum("kst,jt->jks", dummies, path[treated])
-    on_outcome = path[treated] @ outcome.T
-    on_truth = np.einsum("jks,ks->jk", followed, path)
-    on_itself = np.einsum("jks,js->jk", followed, path[treated])
+    dates, wave = np.unique(first[treated], return_inverse=True)
+    path, of_wave = (
+        (np.arange(y.shape[1]) >= each[:, np.newaxis]).astype(float) for each in (first, dates)
+    )
+    # a wave's products with dummies, outcomes and the true treatment, were a cluster in it
+    followed = np.einsum("kst,wt->wks", dummies, of_wave)
+    on_outcome = of_wave @ outcome.T
+    on_truth = np.einsum("wks,ks->wk", followed, path)
+    on_itself = np.einsum("wks,ws->wk", followed, of_wave)
     months, own, truth, square = (
-        sum(of[j, assigned[:, j]] for j in range(len(treated)))
+        sum(of[wave[j], assigned[:, j]] for j in range(len(treated)))
         for of in (followed, on_outcome, on_truth, on_itself)
     )
     # the first period's dummy is a sum of the others once units' means are taken off

@@ -195,7 +195,7 @@ def _fit(y: Floats, treated: Bools, first_post: int, method: Method, noise: floa
     return float(gap[first_post:].mean() - lam @ gap[:first_post]), omega, lam, gap
 
 
-def _byranks(
+def _by_ranks(
     effect: float, y: Floats, treated: Bools, first_post: int, method: Method
 ) -> dict[str, Any]:
     """Rank the effect among those of every other choice of treated units.
@@ -401,7 +401,7 @@ def synthetic_did(
     elif inference == "placebo":
         found = _by_placebo(noise, y, treated, first_post, method)
     else:
-        found = _byranks(effect, y, treated, first_post, method)
+        found = _by_ranks(effect, y, treated, first_post, method)
     before = gap[:first_post] - (0.0 if method == "sc" else gap[:first_post].mean())
     fit = {
         "unit_weights": omega,
