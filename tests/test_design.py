@@ -128,7 +128,7 @@ def both_ways(panel, design):
         tried.append(att_gt(y, first, scale="ratio", cluster=code).aggregate())
         return tried[-1]
 
-    return sample.widest(estimate), tried
+    return sample.clustered(estimate), tried
 
 
 def length(found):

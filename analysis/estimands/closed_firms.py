@@ -116,7 +116,7 @@ def effect_on_closed(panel: Panel, design: Design, *, where: Where = "all") -> E
             f"the {n:,} closed firms sold nothing in the window; a total loss has no standard error"
         )
         return sample.mark(without_error(-100.0, n, why), estimand=name)
-    effect = sample.widest(
+    effect = sample.clustered(
         lambda code: group_time_effects(y, answering, sample, code, first=1, width=2).aggregate()
     )
     newcomers = int((sample.closed & (y[:, 0] <= 0)).sum())
@@ -287,7 +287,7 @@ def months_alive(panel: Panel, design: Design) -> Estimate:
     )
     same = {"rows": firm, "strata": sample.origin[firm], "gap": GAP, "horizon": HORIZON}
     survival = partial(exit_survival, panel.total(), starts, sample.closed[firm], **same)
-    lives = sample.widest(lambda code: survival(cluster=code[firm]))
+    lives = sample.clustered(lambda code: survival(cluster=code[firm]))
     unsure = dict[str, Any]()
     units = lives.details["units"]
     exits = units.loc[units["treated"] & units["exited"], "cluster"].nunique()
@@ -466,7 +466,10 @@ def family(effects: Mapping[str, Estimate]) -> pd.DataFrame:
         pd.concat(scores, axis=1).fillna(0.0).to_numpy()
     )  # an effect does not depend on clusters outside its sample
     df = np.array([effect.df[0] for effect in scored])
-    tests = romano_wolf(np.array([effect.value[0] for effect in scored]), joint.T @ joint, df=df)
+    # errors may be clustered in more ways than scores, which tell the correlations
+    error = np.array([effect.std_error[0] for effect in scored])
+    scaled = joint * error / np.sqrt((joint**2).sum(axis=0))
+    tests = romano_wolf(np.array([effect.value[0] for effect in scored]), scaled.T @ scaled, df=df)
     return tests.assign(id=list(tested))
 
 

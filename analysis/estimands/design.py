@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeVar,
 
 import numpy as np
 import pandas as pd
+from fewtreated.clusterings import combined, with_pairs
 from fewtreated.errors import DesignError, check_choice, whole_number
-from fewtreated.estimate import Bools, Floats, Ints, widest
+from fewtreated.estimate import Bools, Floats, Ints
 from fewtreated.estimators.power import detectable
 
 from analysis.estimate import Estimate, Result, refusal
@@ -352,33 +353,28 @@ class Sample:
             self.sums[:, :, :width].sum(axis=2).T / (self.after.stop - self.after.start)
         )
 
-    def widest(self, estimate: Callable[[Ints], Result]) -> Estimate:
-        """Return the estimate under the clustering that gives the widest intervals.
+    def clustered(self, estimate: Callable[[Ints], Result]) -> Estimate:
+        """Return the estimate with errors by the clusters of the design.
 
         `estimate` takes the cluster of each firm, int64[firm]. Brand groups are closed together,
-        and a shock may hit all firms of a category. So with brand groups as clusters both
-        clusterings are tried and the wider result is used, as neither may be ignored (MacKinnon, J.
-        G., Nielsen, M. O. and Webb, M. D. 2024, Jackknife inference with two-way clustering, arXiv
-        2406.08880). `interval` says which it is, and why.
+        and a shock may hit all firms of a category. So errors by brand group are clustered by
+        category as well, as :func:`fewtreated.clusterings.combined` does. If one of the two cannot
+        be done, it is the other alone. `interval` says which it is.
         """
         ways: dict[str, Ints] = {self.design.cluster: self.cluster}
         if self.design.cluster == "brand_group":
-            ways["category"] = (
-                int(self.cluster.max()) + 1 + self.category
-            )  # labels that differ from brand groups'
-        found = {way: refusable(estimate)(code) for way, code in ways.items()}
+            # labels that differ from brand groups'
+            ways["category"] = int(self.cluster.max()) + 1 + self.category
+        found = {way: refusable(estimate)(code) for way, code in with_pairs(ways).items()}
         results = {
             way: result.at(self.design.level) for way, result in found.items() if not result.refused
         }
         if not results:
             return Estimate.of(estimate(self.cluster))
-        way, narrower = widest(results)
-        others = ", ".join(narrower).replace("_", " ")
-        if narrower:
-            why = f", wider than by {others}, as firms of either may share shocks"
-        else:
-            why = ""
-        return Estimate.of(results[way], interval=self.interval(way) + why)
+        if len(results) < len(found):
+            results = dict([*results.items()][:1])
+        result = combined(results)
+        return Estimate.of(result, interval=self.interval([*results][-1]))
 
     def interval(self, *ways: str) -> str:
         """Describe intervals whose errors are clustered by either of `ways`.

@@ -188,7 +188,7 @@ def event_study(panel: Panel, design: Design, *, where: Where = "all") -> Estima
             f" {design.anticipation + 3} or more"
         )
     rows = stack(panel, design, where=where)
-    dynamic = rows.sample.widest(lambda code: rows.group_time(code).aggregate("dynamic")[:])
+    dynamic = rows.sample.clustered(lambda code: rows.group_time(code).aggregate("dynamic")[:])
     low, high = (
         dynamic.sup_t_band()
         if rows.closed_clusters >= FEWEST
@@ -300,7 +300,7 @@ def _average(rows: Stack) -> Estimate:
         for firms in rows.cohorts
     ):
         return without_error(-100.0, n, NO_ERROR)
-    effect = refusable(rows.sample.widest)(lambda code: rows.group_time(code).aggregate())
+    effect = refusable(rows.sample.clustered)(lambda code: rows.group_time(code).aggregate())
     if effect.refused:
         return without_error(np.nan, n, NO_ERROR)
     effect = replace(effect, n=n).exp()

@@ -17,7 +17,6 @@ from fewtreated.estimate import (
     Estimate,
     critical_value,
     stack_estimates,
-    widest,
 )
 from fewtreated.estimators import abnormal_returns as returns_of
 from fewtreated.estimators.att_gt import att_gt
@@ -329,8 +328,6 @@ def functions_of_estimates():
     yield "without_each", without_each(lambda x: x[..., :1] / x[..., 1:], sums)
     yield "left_out", left_out(lambda x: np.array([x[0] / x[2]]), sums.sum(axis=0), sums.T)
     yield "effective", effective((sums**2).sum(axis=0), (sums**4).sum(axis=0))
-    chosen, others = widest({"narrow": dynamic.at(0.8), "wide": dynamic})
-    yield "widest", (chosen == "wide", len(others))
 
 
 def frames():

@@ -50,7 +50,8 @@ def combined(found: Mapping[str, AnEstimate]) -> AnEstimate:
     clusters as one cluster: shocks to units of the same b count, and those to units of the same c,
     and neither twice. If it is not positive semidefinite, negative eigenvalues are set to zero; no
     variance is smaller than by either kind alone. Degrees of freedom are the fewer of both, term by
-    term.
+    term. Scores are kept of the kind with the larger variances; they tell how the estimate varies
+    with others, and not by how much.
 
     Parameters
     ----------
@@ -71,10 +72,9 @@ def combined(found: Mapping[str, AnEstimate]) -> AnEstimate:
         return replace(one, interval=interval)
     other, both = others
     larger = np.fmax(np.diag(one.covariance), np.diag(other.covariance))
+    scored = max(one, other, key=lambda each: np.nansum(np.diag(each.covariance)))
     return replace(
-        one,
-        scores=None,
-        clusters=None,
+        scored,
         covariance=_nearest(one.covariance + other.covariance - both.covariance, larger),
         max_df=np.fmin(one.df, other.df),
         max_joint_df=min(one.joint_df, other.joint_df),

@@ -57,7 +57,7 @@ class Estimate(Shown):
     min_df : float
         Lower limit on degrees of freedom that are estimated from the scores.
     max_joint_df : float
-        Upper limit on `joint_df`.
+        Upper limit on `joint_df`, finite if errors are clustered in two ways.
     interval : str
         Kind of interval.
     reason : str
@@ -413,7 +413,7 @@ class Estimate(Shown):
         Raises
         ------
         DesignError
-            If there are no scores.
+            If there are no scores, or errors are clustered in two ways.
 
         References
         ----------
@@ -424,6 +424,11 @@ class Estimate(Shown):
             raise DesignError(
                 f"Cannot jackknife {self.estimand}: its estimator provides no cluster scores; use"
                 " its own standard errors"
+            )
+        if np.isfinite(self.max_joint_df):
+            raise DesignError(
+                f"Cannot jackknife {self.estimand}: its errors are clustered in two ways; use"
+                " delta_method, or cluster in one"
             )
         result = function(self.value)
         sums = self.scores.T
@@ -557,18 +562,6 @@ class Estimate(Shown):
 
 
 OneOrOther = TypeVar("OneOrOther", bound=Estimate)  # an Estimate or a subclass of it
-
-
-def widest(found: Mapping[str, Estimate]) -> tuple[str, list[str]]:
-    """Return the name of the estimate with the widest intervals.
-
-    Also return the names of the others that have intervals.
-    """
-    length = {
-        name: float(np.nansum(np.diff(each.conf_int, axis=0))) for name, each in found.items()
-    }
-    most = max(length, key=length.__getitem__)
-    return most, [name for name in length if name != most and length[name] > 0]
 
 
 def refusal(reason: str) -> Estimate:
