@@ -115,57 +115,54 @@ def shaken(seed, shock, *, hit=10):
     )
 
 
-def both_ways(panel, design):
-    """Return the estimate of the longest intervals, and all that were tried."""
+def tried(panel, design):
+    """Return an estimate, and those by each kind of cluster that it is made of."""
     sample = design.sample(panel)
-    tried = []
+    found = []
     y = np.column_stack(
         [panel.total()[:, part].sum(axis=1) for part in (sample.before, sample.after)]
     )
 
     def estimate(code):
         first = np.where(sample.closed, 1.0, np.inf)
-        tried.append(att_gt(y, first, scale="ratio", cluster=code).aggregate())
-        return tried[-1]
+        found.append(att_gt(y, first, scale="ratio", cluster=code).aggregate())
+        return found[-1]
 
-    return sample.clustered(estimate), tried
-
-
-def length(found):
-    return float(np.diff(found.conf_int, axis=0)[0, 0])
+    return sample.clustered(estimate), found
 
 
-def test_after_a_shock_to_categories_their_intervals_are_kept_and_without_one_both_are_alike():
-    lengths = {}
-    for shock in (0.0, 0.4):
-        pairs = [both_ways(shaken(seed, shock), Design()) for seed in range(20)]
-        assert all(kept.scores is max(tried, key=length).scores for kept, tried in pairs)
-        lengths[shock] = np.array([[length(one) for one in tried] for _, tried in pairs])
-    assert (lengths[0.4][:, 1] > 1.5 * lengths[0.4][:, 0]).all()
-    # ten categories have a longer t than eighty groups, and errors that vary by a quarter
-    assert np.median(lengths[0.0][:, 1] / lengths[0.0][:, 0]) == pytest.approx(1.1, abs=0.15)
-    kept, (groups, categories) = both_ways(shaken(0, 0.4), Design())
-    assert not set(groups.clusters) & set(
-        categories.clusters
-    )  # what is joined by label must not be mixed up
-    assert kept.value == groups.value == categories.value
-    assert kept.interval.endswith(
-        "by category, wider than by brand group, as firms of either may share shocks"
-    )
+@pytest.mark.parametrize("shock", [0.0, 0.4])
+def test_errors_are_clustered_by_brand_group_and_by_category_at_once(shock):
+    for seed in range(20):
+        both, (groups, categories, pairs) = tried(shaken(seed, shock), Design())
+        assert both.value == groups.value == categories.value
+        variance = groups.std_error**2 + categories.std_error**2 - pairs.std_error**2
+        larger = max(groups.std_error[0], categories.std_error[0]) ** 2
+        assert both.std_error[0] ** 2 == pytest.approx(max(variance[0], larger), rel=1e-12)
+        assert both.df == min(groups.df, categories.df)
+        assert both.interval.endswith("clustered by brand group and by category")
 
 
-def test_one_way_of_clustering_is_tried_where_it_is_asked_for_or_the_other_has_no_error():
+def test_a_shock_to_categories_widens_intervals():
+    error = {
+        shock: np.array([tried(shaken(seed, shock), Design())[0].std_error for seed in range(20)])
+        for shock in (0.0, 0.4)
+    }
+    alone = [tried(shaken(seed, 0.4), Design())[1][0].std_error for seed in range(20)]
+    assert (error[0.4] > 1.4 * np.array(alone)).all()
+    assert (error[0.4] > error[0.0]).all()
+
+
+def test_errors_are_clustered_in_one_way_where_asked_or_where_the_other_gives_none():
     for cluster in ("firm", "category"):
-        kept, tried = both_ways(shaken(1, 0.4), Design(cluster=cluster))
-        assert len(tried) == 1
-        assert kept.scores is tried[0].scores
+        kept, (alone,) = tried(shaken(1, 0.4), Design(cluster=cluster))
+        assert kept.std_error == alone.std_error
         assert kept.interval == f"confidence interval, errors clustered by {cluster}"
-    kept, (groups, categories) = both_ways(
-        shaken(1, 0.4, hit=1), Design()
-    )  # all are closed in one category
+    one_category = shaken(1, 0.4, hit=1)  # all are closed in it
+    kept, (groups, categories, _) = tried(one_category, Design())
     assert np.isnan(categories.std_error).all()
-    assert kept.scores is groups.scores
-    assert "wider" not in kept.interval
+    assert kept.std_error == groups.std_error
+    assert kept.interval == "confidence interval, errors clustered by brand group"
 
 
 def test_the_sample_of_a_design_is_made_once_for_a_panel_and_goes_with_it():

@@ -358,23 +358,26 @@ class Sample:
 
         `estimate` takes the cluster of each firm, int64[firm]. Brand groups are closed together,
         and a shock may hit all firms of a category. So errors by brand group are clustered by
-        category as well, as :func:`fewtreated.clusterings.combined` does. If one of the two cannot
-        be done, it is the other alone. `interval` says which it is.
+        category as well, as :func:`fewtreated.clusterings.combined` does. If one of the two leaves
+        terms without an error that the other gives one, it is the other alone. `interval` says
+        which it is.
         """
         ways: dict[str, Ints] = {self.design.cluster: self.cluster}
         if self.design.cluster == "brand_group":
             # labels that differ from brand groups'
             ways["category"] = int(self.cluster.max()) + 1 + self.category
         found = {way: refusable(estimate)(code) for way, code in with_pairs(ways).items()}
-        results = {
+        answers = {
             way: result.at(self.design.level) for way, result in found.items() if not result.refused
         }
-        if not results:
+        alone = [way for way in ways if way in answers]
+        if not alone:
             return Estimate.of(estimate(self.cluster))
-        if len(results) < len(found):
-            results = dict([*results.items()][:1])
-        result = combined(results)
-        return Estimate.of(result, interval=self.interval([*results][-1]))
+        errors = {way: int(np.isfinite(answer.std_error).sum()) for way, answer in answers.items()}
+        if len(answers) < len(found) or len(set(errors.values())) > 1:
+            most = max(alone, key=errors.__getitem__)
+            answers = {most: answers[most]}
+        return Estimate.of(combined(answers), interval=self.interval([*answers][-1]))
 
     def interval(self, *ways: str) -> str:
         """Describe intervals whose errors are clustered by either of `ways`.

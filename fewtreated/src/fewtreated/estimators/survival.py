@@ -180,6 +180,7 @@ def _mean_months(units: pd.DataFrame, horizon: int) -> Estimate:
     units = units[units["stratum"].isin(units.loc[units["treated"], "stratum"])]
     code, labels = pd.factorize(units["cluster"], sort=True)
     treated = units["treated"].to_numpy()
+    clusters = [len(np.unique(code[side])) for side in (treated, ~treated)]
     months = partial(_months_alive, horizon=horizon)
     value, changed = without_each(months, *_by_month(units, code, horizon))
     return Estimate(
@@ -189,7 +190,7 @@ def _mean_months(units: pd.DataFrame, horizon: int) -> Estimate:
         value=value,
         scores=jackknife.scores(changed, len(labels)),
         n=[treated.sum(), (~treated).sum(), len(units)],
-        max_df=jackknife.most_df(len(np.unique(code[treated]))),
+        max_df=jackknife.most_df(np.array([*clusters, min(clusters)])),
         reason=(
             "a group, or its comparison in a stratum, is a single cluster"
             if np.isnan(changed).any()
