@@ -53,8 +53,8 @@ PARAMETERS = (
 )  # of a design
 BY_PLACEBO = {  # terms of `smallest_effect`
     "fall": "fall detected in four of five draws, by a test calibrated to this panel",
-    "fall, usual": "fall detected in four of five draws, by the interval in the reports",
-    "size, usual": "false findings of the interval in the reports",
+    "fall, usual": "fall detected in four of five draws, by an interval clustered by brand group",
+    "size, usual": "false findings of the interval clustered by brand group",
 }
 GROUPS = ("closed", "low exposure", "exposed")  # of firms; the last is all others
 QUANTILES = ("least", "quarter", "half", "three quarters", "most")

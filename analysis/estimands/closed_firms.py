@@ -511,9 +511,10 @@ def smallest_effect(panel: Panel, design: Design, *, draws: int = DRAWS) -> Esti
     Returns
     -------
     Estimate
-        Per cent: "fall", with a test of the right size on this panel, and "fall, usual", with the
-        reported intervals, each detected with a power of 80 per cent; "size, usual", the percentage
-        of draws in which these intervals find an effect although there is none. Standard errors are
+        Per cent: "fall", with a test of the right size on this panel, and "fall, usual", with
+        intervals clustered by brand group alone, each detected with a power of 80 per cent; "size,
+        usual", the percentage of draws in which these intervals find an effect although there is
+        none. Reported intervals, clustered by category too, are no narrower. Standard errors are
         Monte Carlo errors; `n` is the number of draws. ``details["within"]``: the traits that
         placebo closures share with the real ones, "origin and size" or "origin". Refused as for
         :func:`fewtreated.estimators.power.minimum_detectable_effect`, or if no closed group sold.

@@ -280,7 +280,7 @@ def clustered(design: Design, rivals: bool = False) -> str:
     two = "closed sellers by brand group, others by category"
     if rivals:
         return f"clustered for {two}"
-    return "clustered by brand group or by category, whichever is wider"
+    return "clustered by brand group and by category"
 
 
 def smallest_seen(row: Mapping[str, Any]) -> str:
