@@ -145,7 +145,7 @@ def estimate_all(panel: Panel, design: Design, names: str | Collection[str] = ()
     >>> estimate_all(panel, Design(), ["E1a"])
     1 of the estimands ○
      id  estimate  conf_low  conf_high     unit reason
-    E1a    -30.44    -65.78       41.4 per cent
+    E1a    -30.44    -67.31      48.02 per cent
     """
     if not isinstance(panel, Panel):
         raise DesignError(
