@@ -329,6 +329,16 @@ def test_a_family_is_adjusted_for_the_joint_errors_of_its_members(ceiling):
     assert alone["t"] == pytest.approx(np.log1p(row["estimate"] / 100) / error)
 
 
+def test_the_members_of_a_family_have_scores_by_the_same_clusters(ceiling):
+    for seed in (0, 4, 5):  # where now brand groups give one the larger error, now categories
+        panel, _ = simulate("mid_3k", seed)
+        found = estimate_all(panel, Design(), ["E1a", "E1b"])
+        one, other = (
+            set(found[name].clusters[found[name].scores[:, 0] != 0]) for name in ("E1a", "E1b")
+        )
+        assert one & other
+
+
 def test_what_has_no_error_is_in_no_family(ceiling):
     def nothing_at_home(sales):
         sales[:2, 0, WAVE:] = 0.0

@@ -97,12 +97,12 @@ def test_closed_firms_cluster_by_brand_group_and_others_by_category_unless_one_i
 
 def shaken(seed, shock, *, hit=10):
     """Return 400 firms, 160 of them closed by twos in the first `hit` categories, others in ten;
-    each has a shock.
+    each has a shock. Brand groups are in two categories each, if there are several.
     """
     rng = np.random.default_rng(seed)
     firm = np.arange(400)
     closed = firm < 160
-    category = np.where(closed, firm // 2 % hit, 10 + firm % 10)
+    category = np.where(closed, firm % hit, 10 + firm % 10)
     sales = rng.lognormal(sigma=0.3, size=(400, 1, 1)) * np.ones((400, 2, 42))
     after = rng.lognormal(sigma=0.3, size=400) * np.exp(shock * rng.normal(size=20))[category]
     sales[:, :, WAVE:] *= after[:, np.newaxis, np.newaxis]
@@ -133,6 +133,7 @@ def tried(panel, design):
 
 @pytest.mark.parametrize("shock", [0.0, 0.4])
 def test_errors_are_clustered_by_brand_group_and_by_category_at_once(shock):
+    summed = 0
     for seed in range(20):
         both, (groups, categories, pairs) = tried(shaken(seed, shock), Design())
         assert both.value == groups.value == categories.value
@@ -141,6 +142,9 @@ def test_errors_are_clustered_by_brand_group_and_by_category_at_once(shock):
         assert both.std_error[0] ** 2 == pytest.approx(max(variance[0], larger), rel=1e-12)
         assert both.df == min(groups.df, categories.df)
         assert both.interval.endswith("clustered by brand group and by category")
+        assert np.unique(groups.clusters).size < np.unique(pairs.clusters).size
+        summed += variance[0] > 1.01 * larger
+    assert summed
 
 
 def test_a_shock_to_categories_widens_intervals():

@@ -92,10 +92,10 @@ def effect_on_closed(panel: Panel, design: Design, *, where: Where = "all") -> E
     -------
     Estimate
         Per cent of the sales without closure. The interval uses Student's t; degrees of freedom are
-        at most the number of clusters of closed firms less one. Counts: `newcomers_left_out` and
-        `stopped_left_out`, closed firms that did not sell a year earlier, or in the month before
-        their wave. Refused if the design selects no firms, there are fewer than two clusters of
-        closed firms, or all platforms are requested of a panel with one.
+        at most the clusters on the side with fewer, closed or compared with, less one. Counts:
+        `newcomers_left_out` and `stopped_left_out`, closed firms that did not sell a year earlier,
+        or in the month before their wave. Refused if the design selects no firms, there are fewer
+        than two clusters of closed firms, or all platforms are requested of a panel with one.
     """
     sample = design.sample(panel)
     _, width = sales_on(panel, where)
@@ -268,10 +268,11 @@ def months_alive(panel: Panel, design: Design) -> Estimate:
     -------
     Estimate
         Months: ``"treated"``, ``"comparison"``, ``"difference"``; `n` is the number of closed
-        firms. There is no standard error if closed firms exit in fewer than `FEWEST_EXITS`
-        clusters, since with no exits nothing would seem to vary. Refused if the comparison firms
-        are not yet closed, if the panel has only one platform, so that a firm that moves elsewhere
-        seems to exit, or as for :func:`fewtreated.estimators.survival.exit_survival`.
+        firms. There is no standard error if closed firms exit in fewer than `FEWEST_EXITS` clusters
+        of the kind with the larger errors, since with no exits nothing would seem to vary. Refused
+        if the comparison firms are not yet closed, if the panel has only one platform, so that a
+        firm that moves elsewhere seems to exit, or as for
+        :func:`fewtreated.estimators.survival.exit_survival`.
     """
     require_other_platforms(panel, "survival on any platform")
     if design.comparison == "not_yet_closed":
@@ -514,10 +515,11 @@ def smallest_effect(panel: Panel, design: Design, *, draws: int = DRAWS) -> Esti
         Per cent: "fall", with a test of the right size on this panel, and "fall, usual", with
         intervals clustered by brand group alone, each detected with a power of 80 per cent; "size,
         usual", the percentage of draws in which these intervals find an effect although there is
-        none. Reported intervals, clustered by category too, are no narrower. Standard errors are
-        Monte Carlo errors; `n` is the number of draws. ``details["within"]``: the traits that
-        placebo closures share with the real ones, "origin and size" or "origin". Refused as for
-        :func:`fewtreated.estimators.power.minimum_detectable_effect`, or if no closed group sold.
+        none. Reported intervals are clustered by category too, if the design says so. Standard
+        errors are Monte Carlo errors; `n` is the number of draws. ``details["within"]``: the traits
+        that placebo closures share with the real ones, "origin and size" or "origin". Refused as
+        for :func:`fewtreated.estimators.power.minimum_detectable_effect`, or if no closed group
+        sold.
     """
     sample = design.sample(panel)
     groups = _brand_groups(sample)

@@ -359,8 +359,8 @@ class Sample:
         `estimate` takes the cluster of each firm, int64[firm]. Brand groups are closed together,
         and a shock may hit all firms of a category. So errors by brand group are clustered by
         category as well, as :func:`fewtreated.clusterings.combined` does. If one of the two leaves
-        terms without an error that the other gives one, it is the other alone. `interval` says
-        which it is.
+        a term without an error that the other gives one, all terms have errors by the other alone.
+        `interval` says which it is.
         """
         ways: dict[str, Ints] = {self.design.cluster: self.cluster}
         if self.design.cluster == "brand_group":
@@ -380,9 +380,10 @@ class Sample:
         return Estimate.of(combined(answers), interval=self.interval([*answers][-1]))
 
     def interval(self, *ways: str) -> str:
-        """Describe intervals whose errors are clustered by either of `ways`.
+        """Describe intervals whose errors are clustered by one of `ways`, or some by another.
 
-        A way is "", which means as the design says, or "mixed".
+        A way is "", which means as the design says, "mixed", or what it says, which may be two
+        kinds at once.
         """
         said = self.design.cluster
         mixed = said + " for closed firms and by category for all others" * (said == "brand_group")

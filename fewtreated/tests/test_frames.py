@@ -228,6 +228,12 @@ def test_more_than_two_clusters_are_refused():
         ft.att_gt(long(), **CALL, cluster=["group", "fifth", "category"])
 
 
+def test_functions_of_estimates_clustered_in_two_ways_are_not_jackknifed():
+    two = ft.att_gt(long(), **CALL, cluster=["group", "fifth"]).effects
+    with pytest.raises(errors.DesignError, match="its errors are clustered in two ways"):
+        two.jackknife(lambda value: {"first": value[0]}, estimand="first", unit="")
+
+
 def test_results_are_tidy_printed_pickled_and_sent_to_other_processes():
     effects = ft.att_gt(long(), **CALL, cluster=["group", "fifth"])
     tidy = effects.tidy()

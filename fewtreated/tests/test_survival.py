@@ -95,6 +95,15 @@ def test_a_firm_that_stands_for_several_units_is_followed_for_each_from_its_own_
     pd.testing.assert_frame_equal(found.rows, copied.rows)
 
 
+def test_degrees_of_freedom_are_those_of_each_side_and_of_the_smaller_for_their_difference():
+    sales, start, treated = panel(3)
+    cluster = np.where(treated, np.arange(300) % 12, 100 + np.arange(300) % 7)
+    found = exit_survival(sales, start, treated, cluster=cluster, gap=3, horizon=6)
+    assert found.terms == ("treated", "comparison", "difference")
+    assert (found.df <= [11, 6, 6]).all()
+    assert found.df[0] > 6
+
+
 def test_copies_add_no_information():
     sales, start, treated = panel(5)
     alone = exit_survival(sales, start, treated).rows

@@ -40,7 +40,8 @@ def with_pairs(clusters: Mapping[str, Codes]) -> dict[str, Codes]:
     if len(clusters) < 2:
         return dict(clusters)
     one, other = (pd.factorize(cluster)[0] for cluster in clusters.values())
-    return {**clusters, " and by ".join(clusters): one * (other.max() + 1) + other}
+    pairs = pd.factorize(one * (other.max() + 1) + other)[0]
+    return {**clusters, " and by ".join(clusters): pairs}
 
 
 def combined(found: Mapping[str, AnEstimate]) -> AnEstimate:
@@ -50,8 +51,9 @@ def combined(found: Mapping[str, AnEstimate]) -> AnEstimate:
     clusters as one cluster: shocks to units of the same b count, and those to units of the same c,
     and neither twice. If it is not positive semidefinite, negative eigenvalues are set to zero; no
     variance is smaller than by either kind alone. Degrees of freedom are the fewer of both, term by
-    term. Scores are kept of the kind with the larger variances; they tell how the estimate varies
-    with others, and not by how much.
+    term. Scores are kept of the first kind, whichever is larger, so that those of several estimates
+    go together; they tell how estimates vary with each other, and not by how much. Details are kept
+    of the kind with the larger variances.
 
     Parameters
     ----------
@@ -72,9 +74,10 @@ def combined(found: Mapping[str, AnEstimate]) -> AnEstimate:
         return replace(one, interval=interval)
     other, both = others
     larger = np.fmax(np.diag(one.covariance), np.diag(other.covariance))
-    scored = max(one, other, key=lambda each: np.nansum(np.diag(each.covariance)))
+    wider = max(one, other, key=lambda each: np.nansum(np.diag(each.covariance)))
     return replace(
-        scored,
+        one,
+        details=wider.details,
         covariance=_nearest(one.covariance + other.covariance - both.covariance, larger),
         max_df=np.fmin(one.df, other.df),
         max_joint_df=min(one.joint_df, other.joint_df),

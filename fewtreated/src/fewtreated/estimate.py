@@ -43,7 +43,8 @@ class Estimate(Shown):
     value : float64[term]
         NaN if there is no point: for a set, or without an estimate.
     scores : float64[cluster, term], optional
-        Influence of each cluster on each term, so that ``covariance = scores.T @ scores``.
+        Influence of each cluster on each term, so that ``covariance = scores.T @ scores``, unless
+        errors are clustered in two ways: they are then those of the first.
     covariance : float64[term, term], optional
         By default that of the scores; NaN for terms without a standard error.
     limits : float64[2, term], optional
