@@ -329,7 +329,7 @@ def test_a_family_is_adjusted_for_the_joint_errors_of_its_members(ceiling):
     assert alone["t"] == pytest.approx(np.log1p(row["estimate"] / 100) / error)
 
 
-def test_the_members_of_a_family_have_scores_by_the_same_clusters(ceiling):
+def test_the_members_of_a_family_have_scores_by_the_same_clusters():
     for seed in (0, 4, 5):  # where now brand groups give one the larger error, now categories
         panel, _ = simulate("mid_3k", seed)
         found = estimate_all(panel, Design(), ["E1a", "E1b"])

@@ -277,9 +277,8 @@ def clustered(design: Design, rivals: bool = False) -> str:
     """
     if design.cluster != "brand_group":
         return f"clustered by {design.cluster}"
-    two = "closed sellers by brand group, others by category"
     if rivals:
-        return f"clustered for {two}"
+        return "clustered for closed sellers by brand group, others by category"
     return "clustered by brand group and by category"
 
 
