@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 GRADES = (USABLE, WITH_BOUNDS, DO_NOT_USE)
 TOO_EARLY = f"{NOT_GRADED}: the window begins before the last wave"
+DOUBTED = f"{NOT_GRADED}: the panel is doubtful"
 STILL_SOLD = "those still sold"  # real purchase data keep titles only of products still on sale
 FEW = "few_treated"  # market preset with a handful of closed groups
 

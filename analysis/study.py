@@ -34,6 +34,7 @@ from analysis.untrusted import located
 if TYPE_CHECKING:
     from analysis.estimands.design import Sample
     from analysis.panel import Panel
+    from analysis.panel.panel import Doubt
 
 Section = tuple[str, pd.DataFrame]  # a title and a table
 NOT_REPRESENTATIVE: Population = "not representative"  # of the sellers that claims refer to
@@ -51,6 +52,7 @@ PARAMETERS = (
     "anticipation",
     "cluster",
 )  # of a design
+ASKED = ("E1a", "E2a", "E2b", "E3g_seen", "E4a_sales")  # what a panel is for
 BY_PLACEBO = {  # terms of `smallest_effect`
     "fall": "fall detected in four of five draws, by a test calibrated to this panel",
     "fall, usual": "fall detected in four of five draws, by an interval clustered by brand group",
@@ -136,6 +138,7 @@ class Study:
                 f" accounts on {self.panel.platforms[0]}; supply a panel for that event, or choose"
                 " the event amazon_2021"
             )
+        self._refuse_no_origin()
         months = self.closed_by_month
         waves = self.event.waves
         early = months[months.index < waves[0]]
@@ -152,6 +155,21 @@ class Study:
                 f" {months.sum():,} closures are in other months: {_listed(months)}; pass another"
                 " event to --event, or correct its `waves`"
             )
+
+    def _refuse_no_origin(self) -> None:
+        """Raise DesignError if no firm is of the event's origin, with the line to write."""
+        code = self.event.origin
+        count = self.panel.firms["origin"].value_counts()
+        if code in count:
+            return
+        of_closed = {*self.panel.firms["origin"][self.panel.firms["closed_on"].notna()]}
+        codes = {name: code if name in of_closed else "other" for name in count.index}
+        line = ", ".join(f'"{name}": {to}' for name, to in codes.items())
+        raise DesignError(
+            f"Cannot study {self.event.title}: no firm is of its origin {code}, but of"
+            f" {_listed(count)}; write `origins: {{{line}}}` in the panel's map, with {code} for"
+            f" all that are {self.event.origin_name}"
+        )
 
     def __repr__(self) -> str:
         return f"Study of {self.event.title}\n{self.panel}\n{self.design}"
@@ -248,6 +266,8 @@ class Study:
         if isinstance(rows, Estimate):
             return replace(rows, reason=written_out(rows.reason, words))
         grade = rows["id"].map(grades.worst(*self.like)["grade"]).fillna(NOT_GRADED)
+        if self.doubts:
+            return with_printed_names(rows.assign(grade=grades.DOUBTED), words)
         early = grades.too_early(rows, self.design.sample(self.panel))
         return with_printed_names(rows.assign(grade=grade.mask(early, grades.TOO_EARLY)), words)
 
@@ -301,9 +321,24 @@ class Study:
             interval=effect.bounds(effect.terms[0]),
             aside=self.aside,
             gaps=f"Only {sentence}, too few for a verdict on totals." if share < ENOUGH else "",
+            doubts=self._doubts_on(question),
             **details,
         )
         return claims.judge(*self.event.asked[question], finding, event=self.event)
+
+    @property
+    def doubts(self) -> list[Doubt]:
+        """What is doubtful in the panel and not accepted by its map."""
+        return [doubt for doubt in self.panel.doubts if not doubt.accepted]
+
+    def _doubts_on(self, question: str) -> str:
+        """Return the names of the doubts on which the answer to a question rests.
+
+        Sales on other platforms matter only for where closed firms went.
+        """
+        home = ("", self.panel.platforms[0])
+        elsewhere = question.endswith("elsewhere")
+        return ", ".join(each.name for each in self.doubts if elsewhere or each.platform in home)
 
     @property
     def _known(self) -> tuple[str, float]:
@@ -347,12 +382,12 @@ class Study:
             DECLARED.get(panel.population, panel.population),
             *filter(None, [self._known[0]]),
         ]
-        doubts = "; ".join(doubt.partition(":")[0] for doubt in panel.data_warnings)
-        if doubts:
-            warnings = f" Doubtful: {doubts}; the reports on it say under Data what to do."
-        else:
-            warnings = ""
-        return f"Panel {self.file}: {', '.join(parts)}.{warnings}"
+        sentences = [f"Panel {self.file}: {', '.join(parts)}."]
+        if self.doubts:
+            found = "; ".join(doubt.found for doubt in self.doubts)
+            sentences.append(f"Doubtful: {found}; the reports on it say under Data what to do.")
+        sentences += [str(doubt) for doubt in panel.doubts if doubt.accepted]
+        return " ".join(sentences)
 
     @property
     def speaks(self) -> str:
@@ -399,7 +434,7 @@ class Study:
         return [
             event,
             *([gaps] if sentence else []),
-            *(f"Doubtful: {doubt}" for doubt in self.panel.data_warnings),
+            *map(str, self.panel.doubts),
         ]
 
     @property
@@ -408,9 +443,28 @@ class Study:
         return panel_sentence(self.panel, self.words)
 
     @property
+    def answer(self) -> str:
+        """What the panel can answer, and what not and why, for the window nearest to the design's.
+
+        Each effect that it can show has its smallest size that would be seen in four of five
+        samples.
+        """
+        design = self.design.fitted(self.panel)
+        if design is None:
+            return "It can answer nothing: no window fits."
+        rows = with_printed_names(estimate_all(self.panel, design, ASKED).rows, self.words)
+        able = np.isfinite(rows["std_error"].to_numpy(float))
+        seen = rows[able].apply("{label} ({mde:.3g} {unit})".format_map, axis=1)
+        why = rows[~able].apply("{label}: {reason}".format_map, axis=1)
+        can = "It can answer, of effects at least as large as in brackets: " + "; ".join(seen)
+        cannot = "It cannot answer: " + "; ".join(why)
+        parts = [can] * bool(len(seen)) + [cannot] * bool(len(why))
+        return " ".join([*(f"{part}." for part in parts), self.speaks])
+
+    @property
     def paragraph(self) -> str:
-        """Text on what the panel contains, its gaps and doubts, and the verdicts it supports."""
-        return " ".join([panel_sentence(self.panel), *self.lines, self.speaks])
+        """Text on what the panel contains, and its gaps and doubts."""
+        return " ".join([panel_sentence(self.panel), *self.lines])
 
     @property
     def line(self) -> str:

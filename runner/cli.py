@@ -277,6 +277,7 @@ def check(
     panel: Panel = None,
     map_: Map = None,
     event: Event = None,
+    details: Annotated[bool, Option("--details", help="Also print all tables on a panel.")] = False,
 ) -> None:
     """Check every data file, or audit a panel of your own."""
     if files := _own_panel(panel, map_, event):
@@ -284,7 +285,7 @@ def check(
             raise DesignError(
                 f"Option --accept {accept} applies to files in data/; drop it or --panel."
             )
-        return _audit(HERE.get(), files, f"{panel}", _given(given))
+        return _audit(HERE.get(), files, f"{panel}", _given(given), details=details)
     if given:
         raise DesignError(f"Option -p {given[0]} needs a panel of your own; add --panel FILE.")
     from analysis import data
@@ -301,25 +302,32 @@ def check(
     say(data.check_files(folder, accepted=accepted).to_string(index=False))
 
 
-def _audit(root: Path, files: dict[str, str], panel_name: str, given: dict[str, str]) -> None:
-    """Print a panel's contents and what can be estimated from it."""
+def _audit(
+    root: Path, files: dict[str, str], panel_name: str, given: dict[str, str], *, details: bool
+) -> None:
+    """Print what can be estimated from a panel and, with details, its contents."""
     from analysis import study
 
     opened = study.Study.open(schedule.asked(root, files, given, schedule.today()))
     panel = opened.panel
     design = opened.design
-    say(f"{panel_name}: {opened.paragraph}\n")
-    tables = [
-        *study.contents(panel),
-        *study.sales_by_year(panel),
-        *study.possible_windows(panel, design),
-    ]
-    say(study.tables_as_text(tables))
-    if nearest := design.fitted(panel):
-        if nearest != design:
-            say(f"\nThe rest is for the nearest window that fits: {nearest.given}")
+    say(f"{panel_name}: {opened.answer}\n")
+    say(opened.paragraph)
+    nearest = design.fitted(panel)
+    if details:
+        tables = [
+            *study.contents(panel),
+            *study.sales_by_year(panel),
+            *study.possible_windows(panel, design),
+        ]
+        say(f"\n{study.tables_as_text(tables)}")
+    if nearest and nearest != design:
+        say(f"\nThe estimates are for the nearest window that fits: {nearest.given}")
+    if details and nearest:
         say(f"\n{study.tables_as_text(study.estimable(panel, nearest))}")
     design.sample(panel)  # raises, with the values to write, if the design does not fit
+    if not details:
+        say("\nAdd --details for what the panel holds, the firms compared and the grades.")
 
 
 @app.command("uncited")

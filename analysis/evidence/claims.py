@@ -111,6 +111,8 @@ class Finding:
         totals.
     gaps : str
         Why a panel with too many gaps cannot decide a claim about totals.
+    doubts : str
+        Names of what is doubtful in a panel, on which the estimate rests; confidence is then low.
     estimand, change : str
         Only if they differ from those of the reading.
     detail, found : str
@@ -138,6 +140,7 @@ class Finding:
     drift: float | None = None
     aside: str = ""
     gaps: str = ""
+    doubts: str = ""
     estimand: str = ""
     change: str = ""
     detail: str = ""
@@ -224,8 +227,11 @@ class Finding:
     def confidence(self, kind: str, word: str) -> verdicts.Level:
         """Return the confidence in a verdict based on our own estimates.
 
-        It depends on the grade, the placebo and the drift that the finding survives.
+        It depends on the grade, the placebo and the drift that the finding survives, and is low if
+        the data are doubtful.
         """
+        if self.doubts:
+            return verdicts.CONFIDENCE[-1]
         survived = None
         if (
             kind == "not_lower"
@@ -401,6 +407,8 @@ def _reason(row: pd.Series, word: str, finding: Finding) -> tuple[str, str]:
     else:
         kind = row["kind"]
     why = rules.loc[kind].get(word.lower().replace(" ", "_"), "There is no estimate or bound.")
+    if finding.doubts and word in verdicts.DECIDED:
+        why += f" Confidence is low, since the panel is doubtful ({finding.doubts})."
     if is_panel:
         return why, rules["panel_change"].fillna(row["change"])[row["kind"]]
     if word == verdicts.NOT_SHOWN and finding.is_silent:

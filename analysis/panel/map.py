@@ -93,12 +93,12 @@ def phrase(key: str, /, **values: Any) -> str:
     return str(_SCHEMA["sentences"][key]).format(**values)
 
 
-def refusal_words(key: str, /, **values: Any) -> tuple[str, str, str]:
+def refusal_words(key: str, /, *, of: str = "refusals", **values: Any) -> tuple[str, str, str]:
     """Return what is expected, what was found and what to do.
 
-    The words are those of ``data/panel.schema.json``.
+    The words are those of ``data/panel.schema.json``, `of` its refusals or doubts.
     """
-    expected, found, do = (str(words).format(**values) for words in _SCHEMA["refusals"][key])
+    expected, found, do = (str(words).format(**values) for words in _SCHEMA[of][key])
     return expected, found, do
 
 
@@ -186,6 +186,7 @@ class Map(Written):
         1  # of a text or Excel file; what is above it is left out
     )
     timezone: Zone | None = None  # in which times are dated; by default that of the column
+    accepted: Labels = {}  # a doubt, by its name: the reason why the data are right
 
     @model_validator(mode="after")
     def _fits(self) -> Map:

@@ -53,6 +53,39 @@ def _once(method: Method) -> Method:
     return cast(Method, once)
 
 
+@dataclass(frozen=True)
+class Doubt:
+    """What may be wrong in a panel.
+
+    Attributes
+    ----------
+    name : str
+        By which a map accepts it, such as "break EBY".
+    expected, found, do : str
+        What is expected, what was found instead and what to do.
+    stops : bool
+        Whether no panel is read that has it. Otherwise verdicts from the panel have low confidence.
+    platform : str
+        The platform that it is about; empty for all.
+    accepted : str
+        The reason why the map accepts it; empty if it does not.
+    """
+
+    name: str
+    expected: str
+    found: str
+    do: str
+    stops: bool = False
+    platform: str = ""
+    accepted: str = ""
+
+    def __str__(self) -> str:
+        """Return a sentence with what to do, or why it is accepted."""
+        if self.accepted:
+            return f"Accepted ({self.name}): {self.found}. Reason: {self.accepted}."
+        return f"Doubtful ({self.name}): expected {self.expected}; found {self.found}; {self.do}."
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Panel:
     """Sales by firm, platform and month.
@@ -79,8 +112,8 @@ class Panel:
         How firms represent all sellers: "census", "sample" (their sales are multiplied by their
         weights, so that sums are the population's), or "not representative". Not part of the
         digest.
-    data_warnings : tuple of str
-        One sentence for each possible error in the file, with a summary before the colon.
+    doubts : tuple of Doubt
+        What may be wrong in the file.
     no_dose : str
         Why the closed accounts' own sales are unknown, and what to do; empty if doses are known.
 
@@ -98,7 +131,7 @@ class Panel:
     provenance: str
     dropped: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=DROPPED))
     population: str = field(default=POPULATIONS[-1], kw_only=True)
-    data_warnings: tuple[str, ...] = field(default=(), kw_only=True)
+    doubts: tuple[Doubt, ...] = field(default=(), kw_only=True)
     no_dose: str = field(default="", kw_only=True)
     _results: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
 

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 from fewtreated.errors import refuse
 
-from analysis.panel import plausible
+from analysis.panel import doubts
 from analysis.panel.array import link_accounts, panel_of
 from analysis.panel.checks import Table, checked_table
 from analysis.panel.file import File, open_file, parquet_copies
@@ -84,8 +84,10 @@ def read_panel(
         allowed or the home platform has no sales; real and simulated rows, or currencies without a
         rate, are mixed; rows are quarterly, or separated from all others by a year or more; a firm,
         origin or platform has two spellings; accounts were renamed in a cycle; fewer than two firms
-        have sales; the home platform is in another unit than another platform, which has more than
-        twenty times its sales, in all and for the median firm; or `home` contradicts the map.
+        have sales; another platform has more sales than the home platform, in all and for the
+        median firm; a firm is the sum of others; home sales of most closed firms fall some months
+        before or after `closed_on`; or `home` contradicts the map. The map can accept all but the
+        last of these five, and what is otherwise doubtful is in `doubts`.
 
     Examples
     --------
@@ -105,17 +107,10 @@ def read_panel(
     if not (panel.sales[:, 0] > 0).any():
         column = table.file.column("sales")
         refuse(path, *refusal_words("no home sales", home=table.platforms[0], column=column))
-    plausible.refuse_units(panel, path)
-    warnings = [
-        *plausible.data_warnings(panel, table),
-        *plausible.rate_warnings(table.file.named),
-    ]
     no_dose = ""
     if "dose" not in table.file.theirs:
-        no_dose = plausible.unknown_doses(panel)
-    if no_dose:
-        warnings.append(f"E1e cannot be estimated without a dose: {no_dose}.")
-    return replace(panel, data_warnings=tuple(warnings), no_dose=no_dose)
+        no_dose = doubts.unknown_doses(panel)
+    return replace(panel, doubts=doubts.settled(panel, table), no_dose=no_dose)
 
 
 def build_panel(
