@@ -451,7 +451,7 @@ class Study:
         """
         design = self.design.fitted(self.panel)
         if design is None:
-            return "It can answer nothing: no window fits."
+            return "It can answer nothing; the last line says why."
         rows = with_printed_names(estimate_all(self.panel, design, ASKED).rows, self.words)
         able = np.isfinite(rows["std_error"].to_numpy(float))
         seen = rows[able].apply("{label} ({mde:.3g} {unit})".format_map, axis=1)

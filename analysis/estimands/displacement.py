@@ -109,7 +109,8 @@ def shares_of_loss(changes: Changes) -> Estimate:
     Raises
     ------
     DesignError
-        If L is within `SURE` standard errors of zero.
+        If L is within `SURE` standard errors of zero, or if the lower limit of closed firms' gain
+        on another platform is above 100 per cent of it.
 
     References
     ----------
@@ -135,7 +136,18 @@ def shares_of_loss(changes: Changes) -> Estimate:
     joint = money.covariance
     limits = 100 * _fieller(money.value, loss, np.diag(joint), error**2, joint[:, whole], wide)
     limits = np.where(share.std_error <= 1e-9, share.value, limits)  # the sum has no error
+    _refuse_more_than_all(changes, names, limits[0])
     return replace(share, limits=np.where(np.isnan(share.value), np.nan, limits))
+
+
+def _refuse_more_than_all(changes: Changes, names: Sequence[str], low: Floats) -> None:
+    """Raise DesignError if closed firms certainly gained more elsewhere than they lost."""
+    for name, least in zip(names, low, strict=True):
+        if name in changes.away and least > 100:
+            raise DesignError(
+                f"cannot share out the lost {changes.home} sales: closed firms gained at least"
+                f" {least:,.0f} per cent of them on {name}; check the units of sales on both"
+            )
 
 
 def _fieller(

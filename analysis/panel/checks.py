@@ -290,7 +290,10 @@ def _words(column: Column) -> pd.Series:
     expected = "text without spaces around it or ●, ◐ and ○"
     column.refuse_where(words != plain, expected, do="remove them")
     if name in ("firm", "account", "platform", "origin", "category"):
-        total = words.str.fullmatch(formats.TOTALS, case=False)
+        sums = formats.TOTALS
+        if name in ("firm", "account"):
+            sums += f"|{formats.OTHERS}"
+        total = words.str.fullmatch(sums, case=False)
         column.refuse_where(total, "rows of single firms", do="leave out the rows of totals")
     labels: dict[str, str] = {"platform": named.platforms, "origin": named.origins}.get(name, {})
     if labels:

@@ -217,7 +217,7 @@ def _breaks(panel: Panel, named: Named) -> Iterator[Doubt]:
             return
         at = int(np.where(broken, np.abs(jump), 0.0).argmax())
         has = np.isfinite(cells[..., at].reshape(len(firms), -1)).any(axis=1)
-        values = {"month": panel.months[at + 1], "times": number(np.exp(jump[at]), 2)}
+        values = {"month": panel.months[at + 1], "times": number(np.exp(jump[at]), 3)}
         such = {"firm": named(int(firms[has.argmax()])), "months": int(broken.sum())}
         platform = name if name in panel.platforms else ""
         yield _doubt("break", name, on=on, platform=platform, **values, **such)

@@ -24,8 +24,8 @@ SIGNS = (
 """Separators of thousands and decimals; if two pairs give the same numbers, the first is proposed.
 """
 SPELLED = {" ": "[ \u00a0\u202f]", "'": "['\u2019]"}
-MONEY, UNKNOWN, TOTALS, CHINA = (
-    RECOGNISED[name] for name in ("money", "unknown", "totals", "china")
+MONEY, UNKNOWN, TOTALS, OTHERS, CHINA = (
+    RECOGNISED[name] for name in ("money", "unknown", "totals", "others", "china")
 )
 EITHER = r"^(0?|[1-9][0-9]{0,2}(\.[0-9]{3})?)$"
 """Numbers in which a point may mark decimals or thousands."""
