@@ -26,7 +26,7 @@ def names(preset: str, seed: int) -> list[str]:
 
 def rates(count: int, first_seed: int) -> Iterator[dict[str, object]]:
     """Yield, by judge, the share of clean panels with a doubt, and its upper limit, per cent."""
-    by_judge = panels().loc[[*audit.PRESETS]].groupby("judge", sort=False)
+    by_judge = panels().loc[[*audit.PRESETS]].groupby("judge")
     for judge, rows in by_judge:
         found = Counter[str]()
         doubted = 0

@@ -8,26 +8,32 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from fewtreated.errors import DataError
-from panels import called_real, changed, random_panel
+from fewtreated.errors import DataError, DesignError
+from panels import changed, random_panel
 
+from analysis import grades
 from analysis.estimands import displacement
 from analysis.estimands.design import Design
+from analysis.estimate import Estimate
 from analysis.event import read_event
 from analysis.panel import read_panel
 from analysis.panel.doubts import beside_home, doubts, falls, sums
+from analysis.panel.panel import Doubt
 from analysis.provenance import ROOT
 from analysis.study import Study
-from benchmarks.doubts import rates
-from market import audit, simulate
-from runner.cli import main
+from benchmarks import doubts as measured
+from market import plain
 
 MAY = 28  # 2021-05, the month of the first closures
 
 
 @pytest.fixture(scope="module")
 def clean():
-    return called_real(n_firms=2000, n_categories=30)
+    """Return a plain panel whose ids and amounts are those of a real one."""
+    panel, _ = plain.simulate("plain_sd1_30", 1)
+    firms = panel.firms.assign(brand_group=panel.firms["brand_group"].str.removeprefix("SIM-"))
+    firms.index = firms.index.str.replace("SIM-", "F-")
+    return replace(panel, firms=firms, sales=20_000 * panel.sales, provenance="real")
 
 
 def scaled(panel, factor, *, firms=slice(None), platform=slice(None), since=0):
@@ -91,13 +97,13 @@ WRONG = {
 SAID = {  # what is found, and by which name; those of the first lines stop
     "home in thousands": ("home small", "times as many on EBY as on AMZ in the 28 months"),
     "home below another": ("home small", "times as many on EBY as on AMZ in the 28 months"),
-    "subtotals": ("sums", "30 firms with the sum of others"),
-    "totals": ("sums", "2 firms with the sum of others"),
-    "closures a month late": ("months", "falling -1 months from it; firms by such months: -1 (55)"),
-    "closures a month early": ("months", "falling +1 months from it; firms by such months: +1 ("),
-    "one platform in another currency": ("break EBY", "sales on EBY in 2021-05 that are 6.8"),
-    "home in another unit": ("break AMZ", "sales on AMZ in 2021-05 that are 3.6"),
-    "all in another currency": ("break all", "sales on all platforms in 2021-05 that are 6.8"),
+    "subtotals": ("sums", "firms with the sum of others in nearly all months (40): "),
+    "totals": ("sums", "firms with the sum of others in nearly all months (2): "),
+    "closures a month late": ("months", "25 of 27 closed firms falling -1 months from it"),
+    "closures a month early": ("months", "25 of 26 closed firms falling +1 months from it"),
+    "one platform in another currency": ("break EBY", "sales on EBY in 2021-05 that are 6.7"),
+    "home in another unit": ("break AMZ", "sales on AMZ in 2021-05 that are 3.5"),
+    "all in another currency": ("break all", "sales on all platforms in 2021-05 that are 6.5"),
     "closed firms": ("break closed", "sales of closed firms in 2021-05 that are 3.0"),
     "a third in thousands": ("two units", "two heaps of firms, "),
     "a third since May": ("break firms", "sales of some firms in 2021-05 that are 0.001 times"),
@@ -126,8 +132,16 @@ def test_what_once_was_read_without_a_word_stops_or_is_doubted_by_name(clean, tm
         assert (doubt.name, doubt.accepted) == (called, "")
         assert found in doubt.found
         assert re.search(r"such as 'F-\d+' \(row \d", doubt.found)
-    told = read(wrong, tmp_path, f"accepted: {{{called}: we asked the vendor}}").doubts
-    assert [doubt.accepted for doubt in told if doubt.name == called] == ["we asked the vendor"]
+
+
+@pytest.mark.parametrize("name", ["home below another", "closed firms"])
+def test_a_map_accepts_a_doubt_by_its_name_with_the_reason(clean, tmp_path, name):
+    called, _ = SAID[name]
+    accepted = f"accepted: {{{called}: we asked the vendor}}"
+    (doubt,) = read(WRONG[name](clean), tmp_path, accepted).doubts
+    assert (doubt.name, doubt.accepted) == (called, "we asked the vendor")
+    assert str(doubt).startswith(f"Accepted ({called}): ")
+    assert str(doubt).endswith(" Reason: we asked the vendor.")
 
 
 def test_nothing_is_said_of_a_clean_panel(clean, tmp_path):
@@ -137,9 +151,19 @@ def test_nothing_is_said_of_a_clean_panel(clean, tmp_path):
         assert read_panel(folder / f"{name}.csv", map=folder / f"{name}.map.yml").doubts == ()
 
 
+def test_the_rate_is_by_judge_and_counts_each_panel_once(monkeypatch):
+    monkeypatch.setattr(measured, "names", lambda preset, seed: ["gap", "sums"] * (seed == 2))
+    rows = [*measured.rates(4, 1)]
+    assert [row["judge"] for row in rows] == ["heavy", "market", "plain"]
+    for row in rows:
+        assert (row["panels"], row["doubted"], row["per cent"]) == (4, 1, 25.0)
+        assert row["upper limit"] == pytest.approx(80.6, abs=0.1)
+        assert row["doubts"] == "gap (1), sums (1)"
+
+
 @pytest.mark.slow
 def test_clean_panels_of_each_judge_are_rarely_doubted():
-    for row in rates(60, 1):
+    for row in measured.rates(60, 1):
         assert row["doubted"] <= 1, row
 
 
@@ -198,89 +222,88 @@ def test_sellers_of_another_platform_do_not_make_the_home_platform_small():
 
 
 def test_a_sum_is_found_on_one_platform_and_in_spite_of_other_sums(clean):
-    both = totals(subtotals(clean))
-    foreign = (clean.firms["origin"] != "CN").to_numpy()
+    word = clean.firms["category"].iloc[0]
+    of_one = (clean.firms["category"] == word).to_numpy()
+    every = np.full(len(clean.firms), fill_value=True)
+    rows = {"S": (of_one, word), "T": (every, "all"), "H": (every, "other")}
+    both = with_rows(clean, rows)
+    both.sales[-1, 1:] = 0
     found = {both.firms.index[firm]: of for firm, of in sums(both).items()}
-    assert len(found) == 31  # the total of all rows counts each firm twice, and is none
-    assert found["SC0003"] == "category C0003 on all platforms"
-    at_home = with_rows(clean, {"X": (foreign, "all")})
-    at_home.sales[-1, 1:] = 0
-    assert [*sums(at_home).values()] == ["origin other on AMZ"]
+    assert found == {
+        "S": f"category {word} on all platforms",
+        "T": "all firms on all platforms",
+        "H": "all firms on AMZ",
+    }
 
 
 def test_the_fall_of_a_closed_firm_is_dated_and_a_month_cut_short_is_no_shift(clean):
-    found = falls(clean)
-    assert found["lag"].value_counts().idxmax() == 0
     first = clean.first_treated()
+    closed = np.flatnonzero(np.isfinite(first))
+    assert falls(clean)["lag"].mode().tolist() == [0]
 
     def cut(sales):
-        for firm in np.flatnonzero(np.isfinite(first)):
-            sales[firm, 0, int(first[firm])] = 0.4 * sales[firm, 0, int(first[firm]) - 1]
+        for firm in closed:
+            month = int(first[firm])
+            sales[firm, 0, month:] = 0
+            sales[firm, 0, month] = 0.4 * sales[firm, 0, month - 1]
 
-    short = changed(clean, cut)
-    assert falls(short)["kept"].median() < 0.8
-    assert not [each for each in doubts(short, str) if each.name == "months"]
+    def whole(sales):
+        cut(sales)
+        for firm in closed:
+            sales[firm, 0, int(first[firm])] = sales[firm, 0, int(first[firm]) - 1]
+
+    short, late = changed(clean, cut), changed(clean, whole)
+    assert falls(short)["kept"].median() < 0.8 < falls(late)["kept"].median()
+    assert [*doubts(short, str)] == []
+    assert [doubt.name for doubt in doubts(late, str)] == ["months"]
 
 
 # What follows
 
 
-def test_a_doubt_lowers_each_verdict_that_rests_on_it_and_an_accepted_one_none(clean, tmp_path):
-    event = read_event("amazon_2021")
-    wrong = scaled(clean, 6.5, platform=3, since=MAY)
-    for accepted, level in (("", "low"), ("accepted: {break WMT: it grew}", "")):
-        read(wrong, tmp_path, accepted)
-        study = Study.open(
-            {
-                "event": "amazon_2021",
-                "panel_path": str(tmp_path / "mine.parquet"),
-                "panel_map": str(tmp_path / "mine.yml"),
-                "conf": 0.95,
-            }
-        )
-        moved = displacement.moved_there(study.panel, study.design)
-        word = study.judge("more_sales_elsewhere", moved)
-        grown = study.judge("growth_positive", moved)
-        assert word.word == grown.word == "Supported"
-        assert (word.confidence == "low") == (level == "low")
-        assert ("doubtful (break WMT)" in word.why) == (level == "low")
-        assert grown.confidence == "moderate"  # which no other platform touches
-        assert ("Doubtful: sales on WMT in 2021-05" in study.caveats) == (level == "low")
-        assert ("Reason: it grew." in study.caveats) == (level == "")
-    assert event.origin in {*study.panel.firms["origin"]}
+def study_of(panel, *found):
+    return Study(read_event("amazon_2021"), replace(panel, doubts=found), Design(), file="mine.csv")
+
+
+def test_a_doubt_lowers_each_verdict_that_rests_on_it_and_an_accepted_one_none(clean):
+    given = {"value": np.ones(1), "covariance": np.eye(1), "limits": np.array([[0.5], [1.5]])}
+    rise = Estimate(estimand="E4a", unit="per cent", terms=("there",), **given)
+    doubt = Doubt("break WMT", "one level", "a break on WMT", "correct it", platform="WMT")
+    everywhere = replace(doubt, name="break closed", platform="")
+    for found, level in (
+        ((), {"more_sales_elsewhere": "moderate", "growth_positive": "moderate"}),
+        ((doubt,), {"more_sales_elsewhere": "low", "growth_positive": "moderate"}),
+        ((everywhere,), {"more_sales_elsewhere": "low", "growth_positive": "low"}),
+        ((replace(everywhere, accepted="so"),), dict.fromkeys(["growth_positive"], "moderate")),
+    ):
+        study = study_of(clean, *found)
+        for question, expected in level.items():
+            verdict = study.judge(question, rise)
+            assert (verdict.word, verdict.confidence) == ("Supported", expected)
+            assert ("since the panel is doubtful (break" in verdict.why) == (expected == "low")
+    assert "Accepted (break closed): a break on WMT. Reason: so." in study.caveats
+    assert "Doubtful: a break on WMT; the reports" in study_of(clean, doubt).caveats
+
+
+def test_estimates_from_a_doubtful_panel_have_no_grade(clean):
+    rows = pd.DataFrame({"id": ["E3g"], "label": "growth on AMZ", "reason": "", "months": ""})
+    doubt = Doubt("gap", "rows", "none", "add them")
+    assert study_of(clean, doubt).graded(rows)["grade"].tolist() == [grades.DOUBTED]
+    assert study_of(clean).graded(rows)["grade"].tolist() != [grades.DOUBTED]
 
 
 @pytest.mark.parametrize("word", ["Yes", "1", "Shenzhen"])
-def test_no_firm_of_the_origin_stops_with_the_line_to_write(clean, tmp_path, capsys, word):
+def test_no_firm_of_the_origin_stops_with_the_line_to_write(clean, word):
     own = clean.firms["origin"] == "CN"
     other = replace(clean, firms=clean.firms.assign(origin=np.where(own, word, "US")))
-    other.to_parquet(tmp_path / "mine.parquet")
-    assert main(["check", "--panel", str(tmp_path / "mine.parquet")]) == 2
-    said = capsys.readouterr().err
-    assert f"no firm is of its origin CN, but of {word} ({own.sum()}), US ({(~own).sum()})" in said
-    assert f'write `origins: {{"{word}": CN, "US": other}}` in the panel\'s map' in said
+    with pytest.raises(DesignError) as refused:
+        study_of(other)
+    found = f"no firm is of its origin CN, but of {word} ({own.sum()}), US ({(~own).sum()});"
+    assert found in str(refused.value)
+    assert f'`origins: {{"{word}": CN, "US": other}}` in the panel\'s map' in str(refused.value)
 
 
 def test_firms_that_gained_more_elsewhere_than_they_lost_are_refused(clean):
-    thousandfold = scaled(clean, 1e-3, platform=0)
-    refused = displacement.relocation(thousandfold, Design())
+    thousandth = scaled(clean, 1e-3, platform=0)
+    refused = displacement.relocation(thousandth, Design())
     assert re.search(r"closed firms gained at least [\d,]+ per cent of them on", refused.reason)
-
-
-def test_check_begins_with_what_the_panel_can_answer_and_folds_the_rest(clean, tmp_path, capsys):
-    panel, _ = simulate("mid_3k", 1)
-    panel.to_parquet(tmp_path / "mine.parquet")
-    assert main(["check", "--panel", str(tmp_path / "mine.parquet")]) == 0
-    brief = capsys.readouterr().out
-    assert "mine.parquet: It can answer, of effects at least as large as in brackets: " in brief
-    assert "Platforms\n" not in brief
-    assert len(brief.splitlines()) < 10
-    assert main(["check", "--panel", str(tmp_path / "mine.parquet"), "--details"]) == 0
-    whole = capsys.readouterr().out
-    assert whole.startswith(brief.partition("\nAdd")[0])
-    assert "Platforms\n" in whole
-
-
-def test_every_judge_is_asked():
-    assert [row["judge"] for row in rates(1, 1)] == ["market", "plain", "heavy"]
-    assert audit.PRESETS

@@ -106,7 +106,7 @@ def test_the_tutorial_shows_the_rows_and_the_audit_as_they_are(capsys):
     shown = [line for block in blocks("") for line in block.splitlines() if line]
     rows = (EXAMPLES / "tidy.csv").read_text(encoding="utf-8").splitlines()
     given = ["--panel", str(EXAMPLES / "tidy.csv"), "--map", str(EXAMPLES / "tidy.map.yml")]
-    assert front_desk.main(["check", *given]) == 0
+    assert front_desk.main(["check", *given, "--details"]) == 0
     audit = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert len(shown) > 10
     for line in shown:

@@ -157,7 +157,7 @@ def test_an_export_is_read_with_answers_to_its_questions_only_and_its_sums_are_t
     panel = read_panel(path, map=answered(tmp_path, path, EXPORTS[export]))
     np.testing.assert_allclose(panel.sales.sum(axis=0).ravel(), expected, rtol=1e-12)
     assert panel.count_closed() == {orders: 4, sheet: 4, wide: 6}[export]
-    assert not panel.data_warnings[1:]
+    assert panel.doubts == ()
 
 
 @pytest.mark.filterwarnings("error")

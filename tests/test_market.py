@@ -428,7 +428,7 @@ def test_simulate_writes_panel_and_truth(tmp_path, capsys):
     answers = read_json(out / "truth.json")
     panel, truth = small()
     read = read_panel(out / "panel.parquet")
-    assert read.data_warnings == ()
+    assert read.doubts == ()
     assert read.provenance == answers["provenance"] == "simulated"
     assert read.digest == panel.digest == answers["panel_digest"]
     assert answers["scalars"]["E1a"] == truth.scalars()["E1a"]

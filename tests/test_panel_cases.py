@@ -47,7 +47,7 @@ READ = {
     "months": lambda panel: [*panel.months.astype(str)],
     "firms": lambda panel: [*panel.firms.index],
     "dropped": lambda panel: listed(panel.dropped),
-    "warnings": lambda panel: [*panel.data_warnings],
+    "warnings": lambda panel: [doubt.found for doubt in panel.doubts],
     "population": lambda panel: panel.population,
     "provenance": lambda panel: panel.provenance,
     "unit": lambda panel: panel.unit,
@@ -227,7 +227,7 @@ def test_a_panel_without_closed_firms_is_a_panel_that_answers_nothing(tmp_path, 
     case = SPOILED["missing column"] | {"first": {}, "all": {"2021-06\n": "\n"}}
     files = ["--panel", str(written(tmp_path, case)), "--map", str(map_of(tmp_path, case))]
     assert main(["run", *files, "--out", str(tmp_path / "out")]) == 2
-    assert main(["check", *files]) == 2
+    assert main(["check", *files, "--details"]) == 2
     said = capsys.readouterr()
     assert said.err.count("none of the 2 firms was closed between 2021-04 and 2021-06") == 2
     assert said.err.count("; use a panel that contains closures") == 2

@@ -18,6 +18,7 @@ from analysis.estimands.design import Design
 from analysis.estimate import Estimate, refusal
 from analysis.event import EVENTS
 from analysis.panel import read_panel
+from analysis.panel.panel import Doubt
 from analysis.provenance import ROOT
 from analysis.simulated import closures
 from analysis.study import (
@@ -122,11 +123,13 @@ def test_closures_in_months_that_are_no_wave_are_counted_and_said(simulated, tmp
     )
     assert simulated.line.endswith(f"in its waves: {number.sum()}, in other months: none.")
     assert simulated.line.startswith(f"Event: {simulated.event.title}, as simulated; ")
-    doubtful = on(simulated, data_warnings=("One value is large.", "A year is missing."))
-    assert (
-        doubtful.line
-        == f"{simulated.line} Doubtful: One value is large. Doubtful: A year is missing."
+    large = Doubt("dominant", "no large value", "one", "correct it")
+    doubtful = on(simulated, doubts=(large, replace(large, name="gap", accepted="it is so")))
+    assert doubtful.line == (
+        f"{simulated.line} Doubtful (dominant): expected no large value; found one; correct it."
+        " Accepted (gap): one. Reason: it is so."
     )
+    assert doubtful.doubts == [large]
 
 
 def test_closures_before_the_first_wave_are_refused_with_their_number_and_month(
@@ -254,7 +257,7 @@ def test_a_panel_with_too_many_gaps_gives_no_word_on_totals_and_says_how_many_fi
     own = np.flatnonzero(simulated.panel.firms["origin"] == "CN")
     sales = simulated.panel.sales.copy()
     sales[own[: len(own) // 5], 0, 32] = np.nan  # in the window
-    holed = on(simulated, sales=sales, data_warnings=("One is large: mend it.",))
+    holed = on(simulated, sales=sales, doubts=(Doubt("gap", "none", "one large", "mend it"),))
     said = (
         f"{len(own) - len(own) // 5:,} of {len(own):,} Chinese sellers have sales in all months"
         " compared"
@@ -273,7 +276,7 @@ def test_a_panel_with_too_many_gaps_gives_no_word_on_totals_and_says_how_many_fi
     assert (
         replace(holed, file="mine.csv").caveats
         == f"Panel mine.csv: {len(simulated.panel.firms):,} firms, 2019-01 to 2022-06, said to be a"
-        f" census, {said}. Doubtful: One is large; the reports on it say under Data what to do."
+        f" census, {said}. Doubtful: one large; the reports on it say under Data what to do."
     )
     few = simulated.panel.sales.copy()
     few[own[:1], 0, 32] = np.nan
@@ -660,7 +663,7 @@ def test_check_takes_the_parameters_of_reports_with_their_messages(capsys):
     given = ["--panel", str(EXAMPLES / "tidy.csv"), "--map", str(EXAMPLES / "tidy.map.yml")]
     assert (
         command_line.main(
-            ["check", *given, "-p", "post_to=6", "-p", "delta_pp=1", "-p", "conf=0.9"]
+            ["check", *given, "--details", "-p", "post_to=6", "-p", "delta_pp=1", "-p", "conf=0.9"]
         )
         == 0
     )
@@ -695,10 +698,10 @@ def test_a_panel_that_is_too_short_is_shown_as_far_as_it_goes_and_ends_with_what
 ):
     file = str(tmp_path / "short.parquet")
     months(panel, 22, 42).to_parquet(file)
-    assert command_line.main(["check", "--panel", file]) == 2
+    assert command_line.main(["check", "--panel", file, "--details"]) == 2
     said = capsys.readouterr()
     assert (
-        "The rest is for the nearest window that fits: -p post_from=6 -p post_to=9 -p"
+        "The estimates are for the nearest window that fits: -p post_from=6 -p post_to=9 -p"
         " base_months=6\n" in said.out
     )
     assert "Firms used and left out, each once\n" in said.out
@@ -706,8 +709,9 @@ def test_a_panel_that_is_too_short_is_shown_as_far_as_it_goes_and_ends_with_what
     assert said.err.endswith(f"the closest fit is {' '.join(fits)}\n")
     assert command_line.main(["check", "--panel", file, *fits]) == 0
     months(panel, 23, 35).to_parquet(file)  # 2020-12 to 2021-11
-    assert command_line.main(["check", "--panel", file]) == 2
+    assert command_line.main(["check", "--panel", file, "--details"]) == 2
     said = capsys.readouterr()
+    assert "It can answer nothing; the last line says why." in said.out
     assert "Window\n" in said.out
     assert (
         "no window fits: start the panel in 2020-11 or earlier, or end it in 2021-12 or later"
@@ -742,7 +746,8 @@ def test_a_panel_of_five_firms_or_of_one_platform_is_audited(panel, tmp_path, ca
         "one platform": replace(panel, sales=panel.sales[:, :1], platforms=panel.platforms[:1]),
     }[kept]
     poor.to_parquet(tmp_path / "poor.parquet")
-    assert command_line.main(["check", "--panel", str(tmp_path / "poor.parquet")]) == 0
+    file = str(tmp_path / "poor.parquet")
+    assert command_line.main(["check", "--panel", file, "--details"]) == 0
     assert "What can be estimated\n" in capsys.readouterr().out
 
 
@@ -755,7 +760,12 @@ def test_check_prints_the_audit_of_each_example(capsys):
             str(EXAMPLES / f"{shape}.map.yml"),
         ]
         assert command_line.main(["check", *given]) == 0
+        brief = capsys.readouterr().out
+        assert ".csv: It can answer, of effects at least as large as in brackets: closed" in brief
+        assert len(brief.splitlines()) == 5
+        assert command_line.main(["check", *given, "--details"]) == 0
         said = capsys.readouterr().out
+        assert said.startswith(brief.partition("\nAdd --details")[0])
         for title in ("The panel", "Platforms", "Closures by wave", "What can be estimated"):
             assert f"{title}\n" in said
 

@@ -7,6 +7,7 @@ doubted.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -32,16 +33,16 @@ SUDDEN = 30.0  # the factor for a single firm, if `SOME` of all firms change so 
 SOME = 0.01
 SPREAD = 1.4826  # standard deviation of a normal, over its median absolute deviation
 OF_MEDIAN = 1.2533  # standard error of its median, over that of its mean
-FIRMS_AT_ONCE = 20_000  # enough for a median
+ENOUGH = 2_000  # firms, for a median; sums of others are among the largest of as many
 UNIT = 1000.0  # how far apart two units are
 RARE = 1e-6  # chance of so few firms between two heaps of firms, if they were one
-LARGEST = 2_000  # firms, among which each sum of others is
 SAME = 0.005  # relative difference between a row and a sum that it may be
 # of its months must have the sum, and there must be so many
 MOST = 0.9
 MONTHS = 6
+SIDE = 20.0  # so many times the sales on the home platform are another unit, of however few firms
+BY_CHANCE = 0.001  # chance of what is taken for another unit, or for a shift of months
 REACH = 6  # months around a closure, of which one has the largest fall of sales
-BY_CHANCE = 0.001
 PARTLY = 0.8  # of its sales is what a firm keeps at most in a month that its closure cuts short
 HALF = 0.4995  # of the sales on each platform is what a firm has that is the sum of all others
 NEARLY_ALL = 0.9  # of the sales on one
@@ -99,13 +100,15 @@ class Beside:
     Sales are those before the first closure.
 
     `times` is the ratio of all sales, `middle` the median ratio over the `count` firms that sell on
-    both, and `months` the number of months compared.
+    both, `chance` that of so many ratios above 1 if either were as likely, and `months` the number
+    of months compared.
     """
 
     home: str
     other: str
     times: float
     middle: float
+    chance: float
     count: int
     months: int
 
@@ -129,6 +132,8 @@ def beside_home(panel: Panel) -> Beside | None:
     first = panel.first_treated()
     before = int(min(first.min(initial=np.inf), len(panel.months)))
     home = panel.sales[:, 0, :before]
+    from scipy import stats  # slow
+
     found = list[Beside]()
     for at, name in enumerate(panel.platforms[1:], start=1):
         other = panel.sales[:, at, :before]
@@ -136,21 +141,25 @@ def beside_home(panel: Panel) -> Beside | None:
         own, beside = (sales.sum(axis=1, where=known) for sales in (home, other))
         both = (own > 0) & (beside > 0)
         if np.count_nonzero(both) >= FEW_FIRMS:
+            count = int(both.sum())
+            more = int((beside > own)[both].sum())
             ratios = {
                 "times": float(beside.sum() / own.sum()),
                 "middle": float(np.median(beside[both] / own[both])),
+                "chance": float(stats.binom.sf(more - 1, count, 0.5)),
             }
             months = int(known.any(axis=0).sum())
-            found.append(
-                Beside(panel.platforms[0], name, **ratios, count=int(both.sum()), months=months)
-            )
+            found.append(Beside(panel.platforms[0], name, **ratios, count=count, months=months))
     return max(found, key=lambda each: each.least, default=None)
 
 
 def _home_small(panel: Panel) -> Iterator[Doubt]:
-    """Yield a doubt if another platform is larger, in all and for the median firm on both."""
+    """Yield a doubt if another platform is larger, in all and for the median firm on both.
+
+    That is for more than half of them, and not by chance, or `SIDE` times as large for a few.
+    """
     largest = beside_home(panel)
-    if largest and largest.least > 1:
+    if largest and largest.least > (1.0 if largest.chance < BY_CHANCE else SIDE):
         yield _doubt("home small", stops=True, **largest.values)
 
 
@@ -199,74 +208,102 @@ def _inverted(named: Map) -> Iterator[Doubt]:
 # Breaks in level
 
 
+@dataclass(frozen=True)
+class Jumps:
+    """Changes of firms' sales from month to month, in logs.
+
+    `firms` are positions in the panel, of all closed firms and of enough others. `own` is
+    float64[firm, platform, month], NaN unless sales are above 0 before and after, and on the home
+    platform from the closure on, which is a fall by itself.
+    """
+
+    panel: Panel
+    named: Named
+    firms: Ints
+    closed: Bools
+    own: Floats
+
+    @classmethod
+    def of(cls, panel: Panel, named: Named) -> Jumps:
+        """Compute the changes in a panel."""
+        first = panel.first_treated(cut=np.finfo(float).tiny)
+        step = 1 + len(first) // ENOUGH
+        firms = np.flatnonzero(np.isfinite(first) | (np.arange(len(first)) % step == 0))
+        own = _changes(panel.sales[firms])
+        after = np.arange(1, len(panel.months)) >= first[firms, np.newaxis]
+        own[:, 0] = np.where(after, np.nan, own[:, 0])
+        return cls(panel, named, firms, np.isfinite(first[firms]), own)
+
+    def doubt(
+        self, name: str, on: str, jump: Floats, broken: Bools, cells: Floats
+    ) -> Iterator[Doubt]:
+        """Yield a doubt about the largest break, if there is one, with a firm that has it.
+
+        A firm has it if one of its `cells`, float64[firm, ..., month], is not NaN.
+        """
+        if not broken.any():
+            return
+        at = int(np.where(broken, np.abs(jump), 0.0).argmax())
+        has = np.isfinite(cells[..., at].reshape(len(cells), -1)).any(axis=1)
+        values = {"month": self.panel.months[at + 1], "times": number(np.exp(jump[at]), 3)}
+        such = {"firm": self.named(int(self.firms[has.argmax()])), "months": int(broken.sum())}
+        platform = name if name in self.panel.platforms else ""
+        yield _doubt("break", name, on=on, platform=platform, **values, **such)
+
+
+def _changes(sales: Floats) -> Floats:
+    """Return changes along the last axis, in logs, NaN unless sales are above 0 at both ends."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        changes = np.diff(np.log(sales))
+    return np.where(np.isfinite(changes), changes, np.nan)
+
+
 def _breaks(panel: Panel, named: Named) -> Iterator[Doubt]:
     """Yield doubts about breaks in the level of platforms, of closed firms and of single firms.
 
     If no platform has a break beside the others, all together may have one. Closed firms are
     compared with the others of each platform, and only a rise counts.
     """
-    firms, closed, jumps = _jumps(panel)
-    count = np.isfinite(jumps[~closed]).sum(axis=0)
-    usual = np.where(count >= MANY_FIRMS, _median(jumps[~closed]), np.nan)
-    apart = jumps - usual
+    jumps = Jumps.of(panel, named)
+    others = jumps.own[~jumps.closed]
+    count = np.isfinite(others).sum(axis=0)
+    usual = np.where(count >= MANY_FIRMS, _median(others), np.nan)
+    apart = jumps.own - usual
     spread = SPREAD * float(np.nan_to_num(_median(np.abs(apart).ravel())))
-
-    def doubt(name: str, on: str, jump: Floats, broken: Bools, cells: Floats) -> Iterator[Doubt]:
-        """Yield a doubt about the largest break, if there is one, with a firm that has it."""
-        if not broken.any():
-            return
-        at = int(np.where(broken, np.abs(jump), 0.0).argmax())
-        has = np.isfinite(cells[..., at].reshape(len(firms), -1)).any(axis=1)
-        values = {"month": panel.months[at + 1], "times": number(np.exp(jump[at]), 3)}
-        such = {"firm": named(int(firms[has.argmax()])), "months": int(broken.sum())}
-        platform = name if name in panel.platforms else ""
-        yield _doubt("break", name, on=on, platform=platform, **values, **such)
-
     found = list[Doubt]()
     for at, name in enumerate(panel.platforms):
         beside = _median(np.delete(usual, at, axis=0))
         broken = _broken(usual[at], count[at], spread, beside)
-        found += doubt(name, f"on {name}", usual[at], broken, jumps[:, at])
+        found += jumps.doubt(name, f"on {name}", usual[at], broken, jumps.own[:, at])
     if not found:
         middle = _median(usual)
-        broken = _broken(middle, count.sum(axis=0), spread, np.full(len(middle), np.nan))
-        found += doubt("all", "on all platforms", middle, broken, jumps)
-    of_closed = np.where(closed[:, np.newaxis, np.newaxis], apart, np.nan)
-    cells = of_closed.reshape(-1, of_closed.shape[2])
+        broken = _broken(middle, count.sum(axis=0), spread, np.full_like(middle, np.nan))
+        found += jumps.doubt("all", "on all platforms", middle, broken, jumps.own)
+    apart[~jumps.closed] = np.nan
+    cells = apart.reshape(-1, apart.shape[2])
     rise = _median(cells)
-    broken = _broken(rise, np.isfinite(cells).sum(axis=0), spread, np.zeros(len(rise)))
-    found += doubt("closed", "of closed firms", rise, broken & (rise > 0), of_closed)
-    change = _median(np.moveaxis(apart, 1, 0))
-    sudden = np.where(np.abs(change) > np.log(SUDDEN), change, np.nan)
-    number_sudden = np.isfinite(sudden).sum(axis=0)
-    broken = number_sudden >= np.maximum(FEW_FIRMS, SOME * np.isfinite(change).sum(axis=0))
-    found += doubt("firms", "of some firms", _median(sudden), broken, sudden)
+    broken = _broken(rise, np.isfinite(cells).sum(axis=0), spread, np.zeros_like(rise))
     yield from found
+    yield from jumps.doubt("closed", "of closed firms", rise, broken & (rise > 0), apart)
+    yield from _sudden(jumps)
 
 
-def _jumps(panel: Panel) -> tuple[Ints, Bools, Floats]:
-    """Return positions of firms, whether each was closed, and the changes of its sales, in logs.
-
-    Firms are all closed ones, and enough of the others. Changes are float64[firm, platform, month],
-    NaN unless sales are above 0 before and after, and on the home platform from the closure on,
-    which is a fall by itself.
-    """
-    first = panel.first_treated(cut=np.finfo(float).tiny)
-    step = 1 + len(first) // FIRMS_AT_ONCE
-    firms = np.flatnonzero(np.isfinite(first) | (np.arange(len(first)) % step == 0))
-    first = first[firms]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        jumps = np.diff(np.log(panel.sales[firms]), axis=2)
-    jumps[~np.isfinite(jumps)] = np.nan
-    after = np.arange(1, len(panel.months)) >= first[:, np.newaxis]
-    jumps[:, 0] = np.where(after, np.nan, jumps[:, 0])
-    return firms, np.isfinite(first), jumps
+def _sudden(jumps: Jumps) -> Iterator[Doubt]:
+    """Yield a doubt if `SOME` of the firms not closed change by `SUDDEN` in one month."""
+    changes = _changes(jumps.panel.total()[jumps.firms])
+    changes[jumps.closed] = np.nan
+    apart = changes - _median(changes)
+    sudden = np.where(np.abs(apart) > np.log(SUDDEN), apart, np.nan)
+    least = np.maximum(FEW_FIRMS, SOME * np.isfinite(changes).sum(axis=0))
+    broken = np.isfinite(sudden).sum(axis=0) >= least
+    yield from jumps.doubt("firms", "of some firms", _median(sudden), broken, sudden)
 
 
 def _median(cells: Floats) -> Floats:
     """Return the median over the first axis of what is not NaN."""
-    columns = pd.DataFrame(cells.reshape(len(cells), -1))
-    return np.asarray(columns.median().to_numpy().reshape(cells.shape[1:]))
+    shape = cells.shape[1:]
+    columns = pd.DataFrame(cells.reshape(len(cells), math.prod(shape)))
+    return np.asarray(columns.median().to_numpy().reshape(shape))
 
 
 def _broken(jump: Floats, count: Ints, spread: float, beside: Floats) -> Bools:
@@ -335,7 +372,7 @@ def sums(panel: Panel) -> dict[int, str]:
     """Find firms whose sales are, month by month, those of other firms together.
 
     The others are all smaller firms, or those of an origin or category, on one platform or on all.
-    A firm that is a sum is in no other sum. Only the `LARGEST` firms can be sums.
+    A firm that is a sum is in no other sum. It is among the `ENOUGH` largest firms.
 
     Returns
     -------
@@ -361,9 +398,9 @@ def sums(panel: Panel) -> dict[int, str]:
 
     size = np.nansum(panel.sales, axis=(1, 2))
     order = size.argsort(kind="stable")
-    add(order[:-LARGEST])
+    add(order[:-ENOUGH])
     found = dict[int, str]()
-    for firm in order[-LARGEST:]:
+    for firm in order[-ENOUGH:]:
         near = np.abs(added.sum(axis=2) - size[firm]) <= SAME * size[firm]
         pairs = np.argwhere(near & (members >= FEW_FIRMS))
         own = np.nansum(panel.sales[firm], axis=0)
@@ -398,8 +435,8 @@ def falls(panel: Panel) -> pd.DataFrame:
     first = panel.first_treated()
     closed = np.flatnonzero(np.isfinite(first))
     at = first[closed, np.newaxis].astype(int) + np.arange(-REACH, REACH + 1)
-    _, among, jumps = _jumps(panel)
-    usual = np.nan_to_num(_median(jumps[~among, 0]))
+    jumps = Jumps.of(panel, str)
+    usual = np.nan_to_num(_median(jumps.own[~jumps.closed, 0]))
     level = panel.sales[closed, 0] / np.exp(np.concatenate([[0.0], usual.cumsum()]))
     inside = (at >= 1) & (at < level.shape[1])
     at = np.where(inside, at, 1)
