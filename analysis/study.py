@@ -27,6 +27,7 @@ from analysis.event import Event, read_event
 from analysis.evidence import claims
 from analysis.evidence.verdicts import NOT_GRADED, Verdict
 from analysis.numbers import number_of
+from analysis.panel.doubts import falls
 from analysis.panel.map import Population
 from analysis.simulated import closures
 from analysis.untrusted import located
@@ -630,6 +631,7 @@ def contents(panel: Panel) -> list[Section]:
         ("Platforms", _platforms(panel)),
         ("Added up, linked and left out", panel.dropped),
         ("Closures by wave", _closures_by_wave(panel)),
+        ("Months from closed_on to the largest fall of sales at home", _lags(panel)),
     ]
 
 
@@ -688,6 +690,13 @@ def _closures_by_wave(panel: Panel) -> pd.DataFrame:
     ]
     columns = ["closed", "firms", "brand groups"]
     return pd.DataFrame([row for row in rows if row[1]], columns=columns)
+
+
+def _lags(panel: Panel) -> pd.DataFrame:
+    """Count closed firms by the months from `closed_on` to the largest fall of their home sales."""
+    lag = falls(panel)["lag"]
+    words = lag.map("{:+.0f}".format).where(lag.notna(), "none by half")
+    return words.groupby(lag.fillna(np.inf)).agg(months="first", firms="size")
 
 
 def sales_by_year(panel: Panel) -> list[Section]:

@@ -439,7 +439,7 @@ def falls(panel: Panel) -> pd.DataFrame:
     usual = np.nan_to_num(_median(jumps.own[~jumps.closed, 0]))
     level = panel.sales[closed, 0] / np.exp(np.concatenate([[0.0], usual.cumsum()]))
     inside = (at >= 1) & (at < level.shape[1])
-    at = np.where(inside, at, 1)
+    at = np.where(inside, at, 0)
     before, now = (np.take_along_axis(level, at - back, axis=1) for back in (1, 0))
     fall = np.where(inside, np.nan_to_num(before - now), -np.inf)
     most = fall.argmax(axis=1)
