@@ -86,7 +86,7 @@ def doubts(panel: Panel, named: Named) -> Iterator[Doubt]:
 
 def _doubt(key: str, name: str = "", *, stops: bool = False, **values: Any) -> Doubt:
     """Return a doubt in the words of ``data/panel.schema.json``, called by its key and a name."""
-    words = refusal_words(key, of="doubts", **values)
+    words = refusal_words(key, "doubts", **values)
     return Doubt(f"{key} {name}".strip(), *words, stops, str(values.get("platform", "")))
 
 
@@ -191,7 +191,7 @@ def _two_units(panel: Panel, named: Named) -> Iterator[Doubt]:
     if chance[at] < RARE:
         below = int(np.searchsorted(size, places[at]))
         small, large = (number(np.exp(np.median(heap)), 0) for heap in np.split(size, [below]))
-        such = {"small": small, "large": large, "firm": named(order[0])}
+        such: dict[str, Any] = {"small": small, "large": large, "firm": named(order[0])}
         yield _doubt("two units", count=below, all=len(size), **such)
 
 
@@ -201,7 +201,7 @@ def _inverted(named: Map) -> Iterator[Doubt]:
         money = currency or named.currency
         rate = max(by_period.values())
         if money.lower() in RECOGNISED["cheap"] and rate > 1:
-            values = {"rate": number(rate, 2), "inverse": number(1 / rate, 3)}
+            values: dict[str, Any] = {"rate": number(rate, 2), "inverse": number(1 / rate, 3)}
             yield _doubt("rate", money, money=money, **values)
 
 
@@ -245,10 +245,14 @@ class Jumps:
             return
         at = int(np.where(broken, np.abs(jump), 0.0).argmax())
         has = np.isfinite(cells[..., at].reshape(len(cells), -1)).any(axis=1)
-        values = {"month": self.panel.months[at + 1], "times": number(np.exp(jump[at]), 3)}
-        such = {"firm": self.named(int(self.firms[has.argmax()])), "months": int(broken.sum())}
-        platform = name if name in self.panel.platforms else ""
-        yield _doubt("break", name, on=on, platform=platform, **values, **such)
+        values: dict[str, Any] = {
+            "month": self.panel.months[at + 1],
+            "times": number(np.exp(jump[at]), 3),
+            "firm": self.named(int(self.firms[has.argmax()])),
+            "months": int(broken.sum()),
+            "platform": name if name in self.panel.platforms else "",
+        }
+        yield _doubt("break", name, on=on, **values)
 
 
 def _changes(sales: Floats) -> Floats:
@@ -387,14 +391,14 @@ def sums(panel: Panel) -> dict[int, str]:
         of += [f"{column} {word}" for word in words]
     on = ["all platforms", *panel.platforms]
     added = np.zeros((len(of), len(on), len(panel.months)))
-    members = np.zeros((len(of), 1), dtype=int)
+    members = np.zeros((len(of), len(on)), dtype=int)
 
     def add(firms: Any) -> None:
         sales = np.nan_to_num(panel.sales[firms])
         wide = np.concatenate([sales.sum(axis=1, keepdims=True), sales], axis=1)
         for codes in groups:
             np.add.at(added, codes[firms], wide)
-            np.add.at(members, codes[firms], 1)
+            np.add.at(members, codes[firms], (wide > 0).any(axis=2))
 
     size = np.nansum(panel.sales, axis=(1, 2))
     order = size.argsort(kind="stable")
@@ -470,7 +474,7 @@ def _shifted(panel: Panel) -> Iterator[Doubt]:
     cut = lag == 1 and found["kept"][found["lag"] == 1].median() < PARTLY
     if lag and not cut and most >= len(found) / 2 and chance < BY_CHANCE:
         lags = ", ".join(f"{lag:+.0f} ({firms})" for lag, firms in count.sort_index().items())
-        such = {"count": most, "all": len(found), "lag": f"{lag:+d}", "lags": lags}
+        such: dict[str, Any] = {"count": most, "all": len(found), "lag": f"{lag:+d}", "lags": lags}
         yield _doubt("months", stops=True, home=panel.platforms[0], **such)
 
 

@@ -93,10 +93,10 @@ def phrase(key: str, /, **values: Any) -> str:
     return str(_SCHEMA["sentences"][key]).format(**values)
 
 
-def refusal_words(key: str, /, *, of: str = "refusals", **values: Any) -> tuple[str, str, str]:
+def refusal_words(key: str, of: str = "refusals", /, **values: Any) -> tuple[str, str, str]:
     """Return what is expected, what was found and what to do.
 
-    The words are those of ``data/panel.schema.json``, `of` its refusals or doubts.
+    The words are those of the refusals, or doubts, of ``data/panel.schema.json``.
     """
     expected, found, do = (str(words).format(**values) for words in _SCHEMA[of][key])
     return expected, found, do
