@@ -284,7 +284,7 @@ def _breaks(panel: Panel, named: Named) -> Iterator[Doubt]:
         broken = _broken(middle, count.sum(axis=0), spread, np.full_like(middle, np.nan))
         found += jumps.doubt("all", "on all platforms", middle, broken, jumps.own)
     apart[~jumps.closed] = np.nan
-    cells = apart.reshape(-1, apart.shape[2])
+    cells = np.concatenate(np.moveaxis(apart, 1, 0))
     rise = _median(cells)
     broken = _broken(rise, np.isfinite(cells).sum(axis=0), spread, np.zeros_like(rise))
     yield from found
