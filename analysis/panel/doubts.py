@@ -420,7 +420,7 @@ def _same(total: Floats, own: Floats) -> bool:
     """Return whether sales are a sum in `MOST` of the months in which there are any."""
     sold = own > 0
     same = np.abs(total - own)[sold] <= SAME * own[sold]
-    return bool(len(same) >= MONTHS and same.mean() >= MOST)
+    return bool(sold.sum() >= MONTHS and np.mean(same) >= MOST)
 
 
 # Closures
