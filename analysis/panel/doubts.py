@@ -361,7 +361,7 @@ def _gaps(panel: Panel) -> Iterator[Doubt]:
     gap = np.isnan(panel.sales).all(axis=(0, 1))
     if gap.any():
         such = ", ".join(map(str, panel.months[gap]))
-        yield _doubt("gap", count=gap.sum(), months=len(gap), such=such)
+        yield _doubt("gap", count=gap.sum(), months=len(panel.months), such=such)
 
 
 def _sums(panel: Panel, named: Named) -> Iterator[Doubt]:
