@@ -460,6 +460,9 @@ class Study:
         can = "It can answer, of effects at least as large as in brackets: " + "; ".join(seen)
         cannot = "It cannot answer: " + "; ".join(why)
         parts = [can] * bool(len(seen)) + [cannot] * bool(len(why))
+        if self.doubts:
+            names = ", ".join(doubt.name for doubt in self.doubts)
+            parts.append(f"Verdicts that rest on what is doubtful ({names}) have low confidence")
         return " ".join([*(f"{part}." for part in parts), self.speaks])
 
     @property

@@ -282,6 +282,8 @@ def test_a_doubt_lowers_each_verdict_that_rests_on_it_and_an_accepted_one_none(c
             assert (verdict.word, verdict.confidence) == ("Supported", expected)
             assert ("since the panel is doubtful (break" in verdict.why) == (expected == "low")
     assert "Accepted (break closed): a break on WMT. Reason: so." in study.caveats
+    doubtful = study_of(clean, doubt)
+    assert "what is doubtful (break WMT) have low confidence. Population" in doubtful.answer
     assert "Doubtful: a break on WMT; the reports" in study_of(clean, doubt).caveats
 
 
