@@ -41,7 +41,7 @@ def panel_of(table: Table, notes: Notes) -> Panel:
     if weighted:
         sales *= firms["weight"].to_numpy()[:, np.newaxis, np.newaxis]
     has_sales = (seen & (sales >= 0)).any(axis=(1, 2))
-    of = "cells" if file.months else f"{file.named.rows}s".replace("month", "row")
+    of = "cells" if file.months else f"{file.named.rows.period}s".replace("month", "row")
     notes = [
         *notes,
         ("firms", phrase("sample"), len(firms) * weighted),
@@ -83,7 +83,7 @@ def _add_up_rows(table: Table) -> tuple[Floats, Bools, int]:
     of = f"cells, from {units:,} firms or accounts, {labels:,} platforms and {months:,} months"
     do = "leave out firms, platforms or months"
     refuse_more(table.file.path, count, MOST_CELLS, of, do)
-    by_month = table.file.named.rows == "month"
+    by_month = table.file.named.rows.period == "month"
     scale = _scale(table)
     sales = np.zeros(count)
     seen = np.zeros(count, dtype=bool)
@@ -98,7 +98,7 @@ def _add_up_rows(table: Table) -> tuple[Floats, Bools, int]:
         seen[at] = True
         used = used + int(n.sum())
         days = days + int(np.bitwise_count(bits).sum())
-    if table.file.named.rows != "order" and (seen.sum() if by_month else days) < used:
+    if table.file.named.rows.period != "order" and (seen.sum() if by_month else days) < used:
         _refuse_again(table)
     sales = sales.reshape(shape)
     _refuse_negative(table, sales)
@@ -107,7 +107,7 @@ def _add_up_rows(table: Table) -> tuple[Floats, Bools, int]:
 
 def _scale(table: Table) -> float:
     """Return the parts of a dollar in which rows are added up; 1 if each row is a cell."""
-    if table.file.named.rows == "month":
+    if table.file.named.rows.period == "month":
         return 1.0
     total = max(1.0, np.nansum(table.groups["size"] * table.groups["rate"]))
     return float(10.0 ** min(9, math.floor(math.log10(2**62 / total))))
@@ -137,7 +137,7 @@ def _joined_rows(table: Table) -> str:
 
 def _cells_sql(table: Table, scale: float) -> str:
     """Return SQL for the cells of a table, with their amounts and the bits of their days."""
-    by_month = table.file.named.rows == "month"
+    by_month = table.file.named.rows.period == "month"
     amount = f"CAST(floor(COALESCE(value, 0) * rate * {scale} + 0.5) AS BIGINT)"
     kind = "BIGINT"
     if by_month:
@@ -187,7 +187,7 @@ WHERE keys.row > earlier ORDER BY 1 LIMIT 1""",
     row, unit, earlier, *parts = (column[0].as_py() for column in found.columns)
     group, before = (table.parts.loc[at] for at in parts)
     form = "%Y-%m-%d"
-    if file.named.rows == "month":
+    if file.named.rows.period == "month":
         form = "%Y-%m"
     key = ", ".join(map(repr, [*table.ids.loc[unit], group["platform"], f"{group['date']:{form}}"]))
     kind = "key twice"

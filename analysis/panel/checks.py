@@ -128,7 +128,7 @@ def _covered_parts(
     label = pd.Index(labels).get_indexer(groups["platform"])
     month = groups["month"].astype(np.int64)
     bit = np.int64(1)
-    if file.named.rows != "month":
+    if file.named.rows.period != "month":
         bit = np.left_shift(1, groups["date"].dt.day.astype(np.int64))
     parts = groups.assign(cell=label * len(months) + month - months.start, bit=bit)
     return parts.fillna({"rate": 0.0})[month.isin(months)]
@@ -233,7 +233,7 @@ def _refuse_beyond_bounds(column: Column, values: Any) -> None:
         bound = column.limits.get(limit)
         if bound is None:
             continue
-        if column.file.named.rows == "order" and (column.name, limit) == ("sales", "minimum"):
+        if column.file.named.rows.period == "order" and (column.name, limit) == ("sales", "minimum"):
             continue  # returns are netted by month
         text = bound
         if column.kind == MONTH:
@@ -373,10 +373,11 @@ def _days(column: Column) -> Any:
     if not pd.api.types.is_string_dtype(column.given):
         return column.given.to_numpy("datetime64[D]")
     indices, words = pd.factorize(column.given)
+    zone = column.file.named.timezone
     key, known = _known_formats(column)
-    read = [{form: day for form in known if (day := as_day(word, form))} for word in words]
+    read = [{form: day for form in known if (day := as_day(word, form, zone))} for word in words]
     length = 10  # characters on which formats must agree
-    if column.name != "month" or column.file.named.rows == "month":
+    if column.name != "month" or column.file.named.rows.period == "month":
         length = 7
     for at, (word, ways) in enumerate(zip(words, read, strict=True)):
         if len({day[:length] for day in ways.values()}) > 1:
@@ -498,7 +499,7 @@ def _whole_months(file: File, begin: Any, end: Any) -> tuple[int, int, Notes]:
 
     The rows run from `begin` to `end`.
     """
-    if file.named.rows == "month":
+    if file.named.rows.period == "month":
         begin = begin.to_period("M").start_time
         end = end.to_period("M").end_time
     days = pd.period_range(begin, end, freq="D").asfreq("M").value_counts(sort=False)
@@ -516,7 +517,7 @@ def _refuse_months(file: File, groups: pd.DataFrame) -> None:
     """Raise DataError if a month is isolated, or if rows are weeks, quarters or years."""
     days = np.unique(groups["date"].to_numpy("datetime64[D]"))
     apart = np.diff(days).astype(np.int64)
-    if len(days) > 2 and np.median(apart) == 7 and file.named.rows != "order":
+    if len(days) > 2 and np.median(apart) == 7 and file.named.rows.period != "order":
         file.refuse_column("month", *file.refusal("weekly", first=days[0], second=days[1]))
     months = np.unique(groups["month"].to_numpy(np.int64))
     steps = np.diff(months)

@@ -89,7 +89,9 @@ class File:
     @property
     def needed(self) -> list[str]:
         """Columns of the first file that are read."""
-        keys = [self.named.join.key] if self.named.join else []
+        keys = [*self.named.rows.drop]
+        if self.named.join:
+            keys.append(self.named.join.key)
         named = dict.fromkeys([*self.theirs.values(), *self.months, *keys])
         return [name for name in named if name in keys or name not in self.joined_types]
 
@@ -280,6 +282,9 @@ def _refuse_columns(file: File, fail: Callable[..., NoReturn]) -> None:
     for name, column in theirs.items():
         if alike.count(column.casefold()) != 1:  # as SQL compares them
             fail("not one mapped column" if file.map else "not one column", name, column=column)
+    for name in file.named.rows.drop:
+        if file.header.count(name) != 1 or name in file.joined_types:
+            fail("no column to drop by", name=name)
     by_account = file.named.closures == "account"
     sample = "sample" in (file.named.population, file.population)
     for key, name, is_present, is_wrong in (

@@ -9,7 +9,7 @@ import re
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
-from zoneinfo import available_timezones
+from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
@@ -23,10 +23,15 @@ ISO_MONTH = "%Y-%m"
 DOLLARS = "USD"
 
 
-def as_day(text: str, pattern: str) -> str | None:
+def as_day(text: str, pattern: str, zone: str | None = None) -> str | None:
     """Convert a date in a strptime format to YYYY-MM-DD, or return None if it does not match.
 
-    A month becomes its first day.
+    A month becomes its first day. With a `zone`, a time becomes the day on which it falls there; a
+    time without an offset is one in UTC. Without a `zone`, it is the day that is written.
+
+    >>> time, pattern = "2021-04-30T17:00:00Z", "%Y-%m-%dT%H:%M:%S%z"
+    >>> as_day(time, pattern), as_day(time, pattern, "Asia/Shanghai")
+    ('2021-04-30', '2021-05-01')
     """
     if pattern == ISO_MONTH:  # strptime would also accept 2021-5
         if re.fullmatch(r"[0-9]{4}-(0[1-9]|1[0-2])", text):
@@ -36,14 +41,22 @@ def as_day(text: str, pattern: str) -> str | None:
         day = datetime.datetime.strptime(text, pattern)
     except ValueError:
         return None
+    if zone and "%H" in pattern:
+        day = (day if day.tzinfo else day.replace(tzinfo=datetime.UTC)).astimezone(ZoneInfo(zone))
     # it reads the Excel serial 44228 as August 4422
     if 1990 <= day.year <= 2099:
         return f"{day:%Y-%m-%d}"
     return None
 
 
+def _reads(pattern: str, day: int) -> bool:
+    """Return whether a format tells a day in May 2021, which may have a time and an offset."""
+    moment = datetime.datetime(2021, 5, day, tzinfo=datetime.UTC)
+    return as_day(f"{moment:{pattern}}", pattern) == f"{moment:%Y-%m-%d}"
+
+
 def _is_format(text: str) -> bool:
-    return as_day(f"{datetime.date(2021, 5, 1):{text}}", text) == "2021-05-01"
+    return _reads(text, 1)
 
 
 def _by_currency(rates: Any) -> dict[str, Any]:
@@ -78,6 +91,9 @@ Rates = Annotated[
 ]
 
 Zone = Annotated[str, is_("a time zone such as Asia/Shanghai", available_timezones().__contains__)]
+Pattern = Annotated[
+    Text, is_("a regular expression such as Total.*", lambda text: _is_pattern(text))
+]
 Population = Literal["census", "sample", "not representative"]
 POPULATIONS: tuple[str, ...] = get_args(Population)
 
@@ -120,10 +136,26 @@ def attributes() -> list[str]:
     ]
 
 
-def _no_week(rows: Any) -> Any:
-    if rows == "week":
+def _no_week(period: Any) -> Any:
+    if period == "week":
         raise ValueError(phrase("no week"))
-    return rows
+    return period
+
+
+def _as_rows(rows: Any) -> Any:
+    return {"period": rows} if isinstance(rows, str) else rows
+
+
+def _is_pattern(text: str) -> bool:
+    """Return whether the engines that read rows understand a regular expression."""
+    import pyarrow as pa  # slow
+    import pyarrow.compute as pc
+
+    try:
+        pc.match_substring_regex(pa.array([""]), text)
+    except pa.ArrowInvalid:
+        return False
+    return True
 
 
 def _ours(theirs: dict[str, str]) -> dict[str, str]:
@@ -155,6 +187,17 @@ class Join(Written):
     key: Text
 
 
+class Rows(Written):
+    """What a row covers, and which rows are left out.
+
+    An order may be one of several a day, and returns are below 0. `drop` has a regular expression
+    by column of the file: a row is left out if the whole of its cell fits.
+    """
+
+    period: Annotated[Literal["month", "day", "order"], BeforeValidator(_no_week)] = "month"
+    drop: dict[Text, Pattern] = {}
+
+
 class Map(Written):
     """Map from a researcher's own file to a panel."""
 
@@ -166,8 +209,7 @@ class Map(Written):
     origins: Labels = {}
     wide: Wide | None = None  # omit if months are rows
     join: Join | None = None  # a second file with attributes
-    # period of a row; an order may be one of several a day, and returns are below 0
-    rows: Annotated[Literal["month", "day", "order"], BeforeValidator(_no_week)] = "month"
+    rows: Annotated[Rows, BeforeValidator(_as_rows)] = Rows()  # a word is the period
     month_format: Formats = (ISO_MONTH,)  # formats of dates in cells
     closed_format: Formats | None = None  # month_format by default
     currency: Text = DOLLARS  # of the file's sales
@@ -190,11 +232,8 @@ class Map(Written):
 
     @model_validator(mode="after")
     def _fits(self) -> Map:
-        apart = self.rows != "month"
-        day = datetime.date(2021, 5, 17)
-        dated = all(
-            as_day(f"{day:{pattern}}", pattern) == str(day) for pattern in self.month_format
-        )
+        apart = self.rows.period != "month"
+        dated = all(_reads(pattern, 17) for pattern in self.month_format)
         undated = apart and "month_format" in self.model_fields_set and not dated
         for wrong, expected in (
             ((self.currency != DOLLARS) != ("" in self.rates), phrase("currency and rates")),

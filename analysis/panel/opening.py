@@ -24,6 +24,7 @@ import pyarrow.csv
 import pyarrow.parquet
 from fewtreated.errors import DataError, refuse
 
+from analysis.panel.database import database, open_table
 from analysis.panel.map import Map, refusal_words
 from analysis.untrusted import LONGEST_NAME, admit, refuse_more
 
@@ -122,40 +123,15 @@ def parser_errors(path: Path, is_table: bool = False) -> Iterator[None]:
                 "build the panel with `panel --pieces 16`",
             )
         if is_table:
-            found = f"found none, or one that cannot be read ({name})"
-            do = "check the name of the table, and whether the user of the database may read it"
-            raise DataError(f"{path}: expected a valid database table; {found}; {do}.") from None
+            words = refusal_words("unreadable table", error=name)
+            # without the context, which quotes the address
+            raise DataError("{}: expected {}; found {}; {}.".format(path, *words)) from None
         refuse(
             path,
             f"a valid {file_type(path)} file",
             f"one that cannot be read ({error or name})",
             "export it again",
         )
-
-
-@contextmanager
-def database(path: Path, engine: str) -> Iterator[Any]:
-    """Connect to the database of the table `path`.
-
-    Messages quote nothing of its address, which may contain a password.
-    """
-    import ibis  # slow
-
-    try:
-        remote = ibis.connect(engine)
-    except Exception as error:
-        found = f"found no connection ({type(error).__name__})"
-        do = "check the address in --engine: scheme, user, password, host and database"
-        do += "; in a password, write @ as %40, # as %23, / as %2F, ? as %3F and % as %25"
-        if isinstance(error, ImportError):
-            do = "install the package that Ibis needs for this engine"
-        raise DataError(
-            f"{path}: expected a table in a database that can be reached; {found}; {do}."
-        ) from None
-    try:
-        yield remote
-    finally:
-        remote.disconnect()
 
 
 # Header, metadata, and rows that are read at once
@@ -173,7 +149,7 @@ def read_header(
     with parser_errors(path, is_table=bool(engine)):
         if engine:
             with database(path, engine) as remote:
-                header: Sequence[str] = remote.table(path.name).columns
+                header: Sequence[str] = open_table(remote, path).columns
         elif file_type(path) in TEXT_TYPES:
             header, _ = _text_header(path, named)
         elif file_type(path) == ".parquet":

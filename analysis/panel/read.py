@@ -23,9 +23,9 @@ from fewtreated.errors import refuse
 from analysis.panel import doubts
 from analysis.panel.array import link_accounts, panel_of
 from analysis.panel.checks import Table, checked_table
+from analysis.panel.database import database
 from analysis.panel.file import File, open_file, parquet_copies
 from analysis.panel.map import phrase, refusal_words
-from analysis.panel.opening import database
 from analysis.panel.panel import DROPPED, Panel, write_parquet
 from analysis.panel.rows import FileRows, Notes, file_rows, query_distinct, table_rows
 

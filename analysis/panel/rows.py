@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet
 from fewtreated.errors import refuse
 
+from analysis.panel.database import open_table, schema_and_table
 from analysis.panel.file import FILE_ROWS, File
 from analysis.panel.formats import EITHER, SPELLED, number_pattern
 from analysis.panel.map import MONTH, NUMBER, Map, attributes, columns
@@ -44,6 +45,7 @@ class FileRows:
     base: str  # FROM clause, with a column _row of positions
     remote: bool = False
     own: str = ""  # `base` without the rows that were joined
+    whole: str = ""  # `base` with the rows that the map drops
 
     def query(self, sql: str, **tables: pa.Table) -> pa.Table:
         """Return the result of a query, which may join tables of ours."""
@@ -114,9 +116,10 @@ def file_rows(file: File, paths: Sequence[Path], *, ordered: bool = False) -> It
 def table_rows(file: File, remote: Any) -> FileRows:
     """Open a table of a connected database for queries."""
     with parser_errors(file.path, is_table=True):
-        schema = remote.table(file.path.name).schema().to_pyarrow()
+        schema = open_table(remote, file.path).schema().to_pyarrow()
     row = "row_number() OVER (ORDER BY NULL) - 1"
-    return _numbered(file, remote, schema, row, quoted(file.path.name), remote=True)
+    cells = ".".join(quoted(name) for name in schema_and_table(file.path) if name)
+    return _numbered(file, remote, schema, row, cells, remote=True)
 
 
 def _numbered(
@@ -124,12 +127,25 @@ def _numbered(
 ) -> FileRows:
     """Return rows with their position, joined with those of a second file if they must be."""
     base = f"FROM (SELECT *, {row} AS _row FROM {cells}) AS numbered"
-    rows = FileRows(file.path, connection, types_of(schema, file.needed), base, remote)
+    every = FileRows(file.path, connection, types_of(schema, file.needed), base, remote)
+    rows = every
+    if file.named.rows.drop:
+        kept = " AND ".join(f"NOT {fits}" for _, _, fits in _dropped(file))
+        base = f"FROM (SELECT * {every.base} WHERE {kept}) AS kept"
+        rows = replace(every, base=base, whole=every.base)
     if not file.attributes or file.apart or not (join := file.named.join):
         return rows
     rows.register(attributes=file.attributes)
     base = f"{rows.base} JOIN attributes ON CAST({quoted(join.key)} AS VARCHAR) = _key"
     return replace(rows, base=base, own=rows.base)
+
+
+def _dropped(file: File) -> Iterator[tuple[str, str, str]]:
+    """Yield each column and pattern by which a map drops rows, with SQL for what fits."""
+    for name, pattern in file.named.rows.drop.items():
+        text = f"CAST({quoted(name)} AS VARCHAR)"
+        whole = literal(f"^({pattern})$")
+        yield name, pattern, f"COALESCE(regexp_matches({text}, {whole}), FALSE)"
 
 
 # The distinct values of a file
@@ -159,7 +175,10 @@ def query_distinct(file: File, rows: FileRows) -> Distinct:
     sql = _source(file, rows)
     units = _query_units(file, rows, sql)
     groups = _query_combinations(file, rows, sql, group_columns(file), _OF_SALES)
-    notes = _join_notes(file, rows, pc.sum(units["n"]).as_py() or 0)
+    notes = _drop_notes(file, rows)
+    notes += _join_notes(file, rows, pc.sum(units["n"]).as_py() or 0)
+    if not len(units) and file.named.rows.drop:
+        refuse(file.path, *file.refusal("all dropped"))
     if not len(units):
         refuse(file.path, "rows of data", "only a header", "export it again")
     sales = None
@@ -218,6 +237,20 @@ def _query_combinations(
     do = "leave out columns of attributes that contain other values in each row"
     refuse_more(file.path, len(found), most, f"combinations of {listed}", do)
     return found
+
+
+def _drop_notes(file: File, rows: FileRows) -> Notes:
+    """Return notes on rows that the map drops; raise DataError for a pattern that fits none."""
+    notes = Notes()
+    left = ""
+    for name, pattern, fits in _dropped(file):
+        sql = f"SELECT count(*) AS n {rows.whole} WHERE {fits}{left}"
+        count = rows.query(sql)["n"][0].as_py()
+        if not count:
+            file.refuse_column(name, *file.refusal("nothing to drop", pattern=pattern))
+        notes.append(("rows", f"left out: their {name} fits {pattern!r}", count))
+        left += f" AND NOT {fits}"
+    return notes
 
 
 def _join_notes(file: File, rows: FileRows, cells: int) -> Notes:
@@ -338,7 +371,7 @@ def as_date(named: Map, column: str, kind: pa.DataType) -> str:
 def _sales_sql(named: Map, has_text: bool) -> tuple[str, str, str]:
     """Return the SQL expressions for `value`, `bad` and `pointed`."""
     least, most = (columns()["sales"]["constraints"][limit] for limit in ("minimum", "maximum"))
-    if named.rows == "order":
+    if named.rows.period == "order":
         least = -most
     bad = f"value NOT BETWEEN {least} AND {most}"
     if not has_text:
