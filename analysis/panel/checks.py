@@ -233,7 +233,10 @@ def _refuse_beyond_bounds(column: Column, values: Any) -> None:
         bound = column.limits.get(limit)
         if bound is None:
             continue
-        if column.file.named.rows.period == "order" and (column.name, limit) == ("sales", "minimum"):
+        if column.file.named.rows.period == "order" and (column.name, limit) == (
+            "sales",
+            "minimum",
+        ):
             continue  # returns are netted by month
         text = bound
         if column.kind == MONTH:

@@ -73,6 +73,18 @@ def _by_currency(rates: Any) -> dict[str, Any]:
     }
 
 
+def _is_pattern(text: str) -> bool:
+    """Return whether the engines that read rows understand a regular expression."""
+    import pyarrow as pa  # slow
+    import pyarrow.compute as pc
+
+    try:
+        pc.match_substring_regex(pa.array([""]), text)
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
 Format = Annotated[
     str, is_("a strptime format with year and month, such as %Y-%m or %d/%m/%Y,", _is_format)
 ]
@@ -91,9 +103,7 @@ Rates = Annotated[
 ]
 
 Zone = Annotated[str, is_("a time zone such as Asia/Shanghai", available_timezones().__contains__)]
-Pattern = Annotated[
-    Text, is_("a regular expression such as Total.*", lambda text: _is_pattern(text))
-]
+Pattern = Annotated[Text, is_("a regular expression such as Total.*", _is_pattern)]
 Population = Literal["census", "sample", "not representative"]
 POPULATIONS: tuple[str, ...] = get_args(Population)
 
@@ -144,18 +154,6 @@ def _no_week(period: Any) -> Any:
 
 def _as_rows(rows: Any) -> Any:
     return {"period": rows} if isinstance(rows, str) else rows
-
-
-def _is_pattern(text: str) -> bool:
-    """Return whether the engines that read rows understand a regular expression."""
-    import pyarrow as pa  # slow
-    import pyarrow.compute as pc
-
-    try:
-        pc.match_substring_regex(pa.array([""]), text)
-    except pa.ArrowInvalid:
-        return False
-    return True
 
 
 def _ours(theirs: dict[str, str]) -> dict[str, str]:
@@ -232,11 +230,13 @@ class Map(Written):
 
     @model_validator(mode="after")
     def _fits(self) -> Map:
+        ones = {1.0, *self.rates.get("", {}).values()}
         apart = self.rows.period != "month"
         dated = all(_reads(pattern, 17) for pattern in self.month_format)
         undated = apart and "month_format" in self.model_fields_set and not dated
         for wrong, expected in (
-            ((self.currency != DOLLARS) != ("" in self.rates), phrase("currency and rates")),
+            (self.currency != DOLLARS and "" not in self.rates, phrase("currency and rates")),
+            (self.currency == DOLLARS and ones != {1.0}, phrase("currency and rates")),
             (
                 self.thousands == self.decimal,
                 "expected different separators for thousands and decimals",

@@ -2,9 +2,9 @@
 
 Each line has a reason, and what the file does not reveal becomes a question. Columns are recognised
 by their names, in English or Chinese, and by their values; they are never guessed. A question is a
-line that begins with ``# ?``. If the key has a default, the key follows with the value ``"?"``,
-which is invalid in a map, so that the default applies only if the user chooses it. Invalid cells
-are left to the reader, which reports them.
+line that begins with ``# ?``, and a key with the value ``"?"`` below it, which is invalid in a map:
+a map is finished once each of these has its answer. Invalid cells are left to the reader, which
+reports them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,20 +21,30 @@ from typing import Any
 import pandas as pd
 from fewtreated.errors import refuse
 
-from analysis.panel.file import File, parquet_copies
-from analysis.panel.formats import CHINA, MONEY, UNKNOWN, number_signs, parse_dates, platform_code
+from analysis.event import ON_RECORD, Event, read_event
+from analysis.panel.file import File
+from analysis.panel.formats import (
+    CHINA,
+    MONEY,
+    TOTALS,
+    UNKNOWN,
+    number_signs,
+    parse_dates,
+    platform_code,
+)
 from analysis.panel.map import RECOGNISED, Map, columns, phrase, refusal_words
 from analysis.panel.opening import encoding_of, read_header, refuse_file, sheets
-from analysis.panel.rows import as_date, file_rows, quoted
+from analysis.panel.rows import as_date, opened_rows, quoted
 from analysis.untrusted import MISSING_SIGN, is_printable, refuse_more
 
 NAMES, KINDS, PLATFORMS = (RECOGNISED[name] for name in ("names", "values", "platforms"))
-IN_CHINA = "|".join(["mainland china", *map(re.escape, CHINA)])
+IN_CHINA = "|".join(["mainland china", *map(re.escape, CHINA), RECOGNISED["places"]])
 BY_WORDS = {
     "platform": f".*({'|'.join(PLATFORMS.values())}).*",
     "origin": IN_CHINA,
     "currency": MONEY,
 }
+LABELLED = ("firm", "account", "platform", "origin", "category")  # in which totals have a name
 ASK = '"?"'
 # the last are characters in a cell
 ROWS_LOOKED_AT = 1 << 20
@@ -45,35 +55,52 @@ STRAYS = 0.1  # largest share of values in a column of dates that are not dates
 LABELS = 100  # at most, for platforms, origins and currencies
 
 
-def propose(path: Path, second: Path | None = None) -> str:
+def propose(
+    path: Path, second: Path | None = None, *, engine: str = "", event: str = ON_RECORD
+) -> str:
     """Propose a map for a file, with questions about what the file does not reveal.
 
     Parameters
     ----------
     path : Path
-        The file with the sales.
+        The file with the sales, or the name of a table.
     second : Path, optional
         A file with attributes, to be joined by the first column of both whose values all differ in
-        it.
+        it. If that column is not the account, it is the firm.
+    engine : str, optional
+        URL of the database in which `path` names a table, as TABLE or SCHEMA.TABLE.
+    event : str, optional
+        The event that the panel covers, whose platforms and origin the labels are matched to.
 
     Raises
     ------
     DataError
-        If a file is of an unsupported type or has no rows or rows of weeks, or the files have no
-        key in common.
+        If a file is of an unsupported type or has no rows or rows of weeks, the files have no key
+        in common, or the table cannot be opened.
     """
-    columns, of_file = _read(path)
+    columns, of_file = _read(path, engine)
+    rows = len(columns[0].text)
+    key = ""
     if second:
-        of_file.append(_joined(columns, second, os.path.relpath(second, path.parent)))
-    look = _Look(path, columns)
-    head = phrase("proposed", path=_told([path.name], 200), rows=len(columns[0].text))
-    rest = (look.labels, look.dates, look.numbers, look.currency, look.rows)
+        key, line = _joined(columns, second, os.path.relpath(second, path.parent))
+        of_file.append(line)
+    look = _Look(path, columns, read_event(event), key).without_totals()
+    head = phrase("proposed", path=_told([path.name], 200), rows=rows)
+    rest = (
+        look.platforms,
+        look.origins,
+        look.dates,
+        look.numbers,
+        look.currency,
+        look.rows,
+        look.closures,
+    )
     lines = (line for of_part in rest for line in of_part())
     return "\n".join([head, *look.columns(), *of_file, *lines, *_ask("population")]) + "\n"
 
 
-def _joined(columns: list[_Column], second: Path, name: str) -> str:
-    """Add the columns of a second file, and return the map line about it."""
+def _joined(columns: list[_Column], second: Path, name: str) -> tuple[str, str]:
+    """Add the columns of a second file, and return its key and the map line about it."""
     texts = {column.called: column.text for column in columns}
     others = _read(second)[0]
     keys = [column for column in others if column.called in texts and column.text.is_unique]
@@ -87,11 +114,12 @@ def _joined(columns: list[_Column], second: Path, name: str) -> str:
             replace(column, text=column.text.reindex(at).fillna("").reset_index(drop=True))
         )
     found = f"of {len(at):,} rows, {sum(at >= 0):,} have one of its {len(keys[0].text):,} keys"
-    return f"join: {{file: {_json(name)}, key: {_json(keys[0].called)}}}  # {found}"
+    key = keys[0].called
+    return key, f"join: {{file: {_json(name)}, key: {_json(key)}}}  # {found}"
 
 
-def _read(path: Path) -> tuple[list[_Column], list[str]]:
-    """Return a file's columns, and the map lines about the file itself."""
+def _opened(path: Path) -> tuple[Map, list[str]]:
+    """Return a map by which a file can be opened, and its lines."""
     refuse_file(path)
     encoding = encoding_of(path)
     names = sheets(path)
@@ -102,10 +130,17 @@ def _read(path: Path) -> tuple[list[_Column], list[str]]:
         named = Map.model_construct(
             encoding=encoding, sheet=next(iter(names), None), header_row=row
         )
-        header, _, table = read_header(path, named)
+        header, _, _ = read_header(path, named)
         if sum(map(bool, header)) > max(1, len(header) / 2):
             break
     lines += [f"header_row: {row}  # the first row in which most cells are filled"] * (row > 1)
+    return named, lines
+
+
+def _read(path: Path, engine: str = "") -> tuple[list[_Column], list[str]]:
+    """Return the columns of a file or table, and the map lines about the file itself."""
+    named, lines = (Map(), list[str]()) if engine else _opened(path)
+    header, _, table = read_header(path, named, engine)
     refuse_more(path, len(header), COLUMNS_LOOKED_AT, "columns", "write a map by hand")
     if not (
         once := {name: name for name in header if header.count(name) == 1}
@@ -115,11 +150,8 @@ def _read(path: Path) -> tuple[list[_Column], list[str]]:
     lines += [
         f"# not used: {_told([name])}, which occurs in the header more than once" for name in twice
     ]
-    file = File(path, None, named, header, {}, None, once, {}, table, [path])
-    with (
-        parquet_copies(file, ROWS_LOOKED_AT) as paths,
-        file_rows(file, paths, ordered=True) as rows,
-    ):
+    file = File(path, None, named, header, {}, None, once, {}, table, [path], engine)
+    with opened_rows(file, ROWS_LOOKED_AT) as rows:
         rows.refuse_long(LONGEST_LOOKED_AT)
         cells = {name: as_date(named, quoted(name), of) for name, of in rows.types.items()}
         texts = (
@@ -211,6 +243,24 @@ class _Look:
 
     path: Path
     all: list[_Column]
+    event: Event
+    key: str = ""  # the column by which a second file was joined
+    drop: dict[str, list[str]] = field(default_factory=dict)  # labels of totals, by column
+
+    def without_totals(self) -> _Look:
+        """Return the columns without rows of totals, whose labels are kept in `drop`."""
+        drop = dict[str, list[str]]()
+        kept = pd.Series(True, self.all[0].text.index)
+        for column in filter(None, map(self.column, LABELLED)):
+            if totals := [word for word in column.words if re.fullmatch(TOTALS, word.lower())]:
+                drop[column.called] = totals
+                kept &= ~column.text.isin(totals)
+        if not drop:
+            return self
+        left = [
+            replace(column, text=column.text[kept].reset_index(drop=True)) for column in self.all
+        ]
+        return replace(self, all=left, drop=drop)
 
     @cached_property
     def wide(self) -> tuple[str, list[_Column]]:
@@ -245,7 +295,10 @@ class _Look:
                 for ours in NAMES
                 if re.search(NAMES[ours], column.name.lower()) and column.can_be(ours)
             ]
-            if ours := column.called if column.called in columns() else next(iter(named), ""):
+            ours = column.called if column.called in columns() else next(iter(named), "")
+            if column.called == self.key and ours != "account":
+                ours = "firm"
+            if ours:
                 matches.setdefault(ours, []).append(column)
                 left.remove(column)
         for ours, words in BY_WORDS.items():
@@ -256,7 +309,10 @@ class _Look:
                 if any(re.fullmatch(words, word.lower()) for word in column.words)
             ]
             matches |= {ours: group} if group else {}
-        return {ours: _certain(ours, group) for ours, group in matches.items()}
+        found = {ours: _certain(ours, group) for ours, group in matches.items()}
+        if keys := [column for column in found.get("firm", []) if column.called == self.key]:
+            found["firm"] = keys
+        return found
 
     def column(self, ours: str) -> _Column | None:
         """Return the only candidate for a schema column, or None if there is not exactly one."""
@@ -276,47 +332,71 @@ class _Look:
                 about.get("optional") or (self.wide[1] and ours in ("month", "sales"))
             ):
                 continue
-            yield f"  # ? which column is {ours}? {about['description'].partition('.')[0]}"
+            optional = "; without it, delete the line" if about.get("optional") else ""
+            what = about["description"].partition(".")[0]
+            yield f"  # ? which column is {ours}? {what}{optional}"
             left = [column for column in self.all if column not in used]
             named = [column for column in left if re.search(NAMES[ours], column.name.lower())]
             alike = self.may_be.get({"brand_group": "firm", "firm": "account"}.get(ours, ""), [])
             for column in group or named or alike:
                 yield f"  # ? {ours}: {_yaml(column.called)}  # {column.summary}"
                 used.add(column)
-        yield from (
-            f"# not used: {column.name}  # {column.summary}"
-            for column in self.all
-            if column not in used
-        )
+            yield f"  {ours}: {ASK}"
+        for column in (column for column in self.all if column not in used):
+            before = ""
+            if re.search(RECOGNISED["refunds"], column.name.lower()) and column.kind == "number":
+                before = "; sales are before these refunds unless you subtract them in the file"
+            yield f"# not used: {column.name}  # {column.summary}{before}"
 
-    def labels(self) -> Iterator[str]:
-        """Yield the map lines for platform and origin labels, with our codes."""
-        if (column := self.column("platform")) and not {*column.words} <= PLATFORMS.keys():
-            yield "platforms:  # their label: our code; sites of one platform are added up"
-            for word, count in column.words.items():
-                line = f"{_yaml(word)}: {platform_code(word) or 'WMT'}  # {count:,} rows"
-                yield (
-                    f"  {line}"
-                    if platform_code(word)
-                    else f"  # ? {line}; WMT also covers other marketplaces, OWN own sites"
-                )
-        if (column := self.column("origin")) and not {*column.words} <= {"CN", "other"}:
-            codes = {
-                word: "CN" if re.fullmatch(IN_CHINA, word.lower()) else "other"
-                for word in column.words
-            }
-            if "CN" in codes.values():
-                ask = ""
-            else:
-                ask = f"# ? which label in {column.name} is China?\n"
-            yield f"{ask}origins:  # CN for China"
-            for word, count in column.words.items():
-                line = f"{_yaml(word)}: {codes[word]}  # {count:,} rows"
-                yield (
-                    f"  # ? {line}; or CN?"
-                    if re.fullmatch(RECOGNISED["near"], word.lower())
-                    else f"  {line}"
-                )
+    def platforms(self) -> Iterator[str]:
+        """Yield the map lines for platform labels, with the codes of the event."""
+        names = self.event.platforms
+        column = self.column("platform")
+        if column is None or {*column.words} <= names.keys():
+            return
+        codes = {word: self._platform(word) for word in column.words}
+        yield "platforms:  # their label: our code; sites of one platform are added up"
+        if ASK in codes.values():
+            listed = ", ".join(f"{code} ({name})" for code, name in names.items())
+            yield f"  # ? which platform is each {ASK}? {listed}"
+        yield from _labelled(column, codes)
+
+    def _platform(self, word: str) -> str:
+        """Return the code of the event's platform that a label names, or a question."""
+        said = word.casefold()
+        for code, name in self.event.platforms.items():
+            if said == code.casefold() or name.casefold() in said:
+                return code
+        code = platform_code(word)
+        return code if code in self.event.platforms else ASK
+
+    def origins(self) -> Iterator[str]:
+        """Yield the map lines for origin labels.
+
+        If none is known for the event's origin, each label is a question.
+        """
+        code = self.event.origin
+        column = self.column("origin")
+        if column is None or {*column.words} <= {code, "other"}:
+            return
+        codes = {word: self._origin(word) for word in column.words}
+        if code not in codes.values():
+            codes = dict.fromkeys(codes, ASK)
+        yield f"origins:  # {code}: {self.event.origin_name}"
+        if ASK in codes.values():
+            yield f"  # ? which origin is each {ASK}? {code} ({self.event.origin_name}) or other"
+        yield from _labelled(column, codes)
+
+    def _origin(self, word: str) -> str:
+        """Return the code of a label of origins, or a question for places near China."""
+        said = word.lower()
+        if said in (self.event.origin.lower(), self.event.origin_name.lower()):
+            return self.event.origin
+        if self.event.origin == "CN" and re.fullmatch(RECOGNISED["near"], said):
+            return ASK
+        if self.event.origin == "CN" and re.fullmatch(IN_CHINA, said):
+            return "CN"
+        return "other"
 
     def dates(self) -> Iterator[str]:
         """Yield the map lines for month and closure date formats."""
@@ -405,42 +485,81 @@ class _Look:
             signs = {sign for word in texts for sign in re.findall(MONEY, word.lower())}
             if not (len(signs) == 1 and re.fullmatch(RECOGNISED["dollars"], *signs)):
                 yield from _ask("currency", name=sales.name, signs=", ".join(signs) or "none")
+                yield f"rates: {ASK}"
 
     def rows(self) -> Iterator[str]:
-        """Yield the map lines for the period that a row covers and the meaning of absent rows."""
+        """Yield the map lines for what a row covers, rows of totals, and absent rows."""
+        keys = self._keys()
+        period, absent = ("", list[str]()) if keys is None else self._period(keys)
+        if period == ASK or self.drop:
+            yield "rows:"
+        if period == ASK:
+            yield from (f"  {line}" for line in _ask("period", apart=_apart(keys)))
+        elif period:
+            why = "judging by the time between dates, several a day and returns; added up to months"
+            yield f"{'  period' if self.drop else 'rows'}: {period}  # {why}"
+        if self.drop:
+            words = {name: "|".join(map(re.escape, totals)) for name, totals in self.drop.items()}
+            pairs = ", ".join(f"{_json(name)}: {_json(text)}" for name, text in words.items())
+            yield f"  drop: {{{pairs}}}  # rows of totals"
+        yield from absent
+
+    def _keys(self) -> pd.DataFrame | None:
+        """Return unit, platform and day of each row; None unless all are known."""
         firm, account, platform, month, sales = map(
             self.column, ("firm", "account", "platform", "month", "sales")
         )
         unit = account or firm
         if not (unit and platform and month and sales) or month.dates[2] or not month.dates[0]:
-            return
-        keys = pd.DataFrame(
-            {"unit": unit.text, "platform": platform.text, "day": month.text.map(month.dates[0])}
-        )
-        by_day = len(keys.drop_duplicates())
-        again = keys.duplicated().any() or sales.text.str.startswith("-").any()
-        keys = keys.assign(day=keys["day"].str[:7]).drop_duplicates()
-        apart = (
-            pd.Series(pd.to_datetime(sorted({*month.dates[0].values()}))).diff().dt.days.median()
-        )
-        if by_day > len(keys):
+            return None
+        days = month.text.map(month.dates[0])
+        return pd.DataFrame({"unit": unit.text, "platform": platform.text, "day": days})
+
+    def _period(self, keys: pd.DataFrame) -> tuple[str, list[str]]:
+        """Return what a row covers, empty for a month, and the map lines for absent rows."""
+        sales = self.may_be["sales"][0].text
+        days = keys.drop_duplicates()
+        months = keys.assign(day=keys["day"].str[:7]).drop_duplicates()
+        returned = sales.str.startswith("-").any()
+        period = ""
+        if len(days) > len(months):
+            apart = _apart(keys)
             if apart == 7:
+                month = self.may_be["month"][0]
                 first, second = sorted({*month.dates[0].values()})[:2]
                 where = f"{self.path}, column {month.name}"
                 refuse(where, *refusal_words("weekly", first=first, second=second))
-            if apart == 1:
-                of = "order" if again else "day"
-                yield (
-                    f"rows: {of}  # judging by the time between dates, several a day and returns;"
-                    " added up to months"
-                )
-            else:
-                yield from _ask("rows", apart=apart)
-        if absent := len(keys[["unit", "platform"]].drop_duplicates()) * keys[
-            "day"
-        ].nunique() - len(keys):
-            zeros = sales.text.str.fullmatch("0+([.,]0*)?").sum()
-            yield from _ask("absent", absent=absent, cells=absent + len(keys), zeros=zeros)
+            period = ASK
+            if returned or (apart == 1 and len(days) < len(keys)):
+                period = "order"
+            elif apart == 1:
+                period = "day"
+        cells = len(months[["unit", "platform"]].drop_duplicates()) * months["day"].nunique()
+        absent = list[str]()
+        if cells > len(months):
+            zeros = sales.str.fullmatch("0+([.,]0*)?").sum()
+            absent = _ask("absent", absent=cells - len(months), cells=cells, zeros=zeros)
+        return period, absent
+
+    def closures(self) -> Iterator[str]:
+        """Yield the map line for closures by account, if they differ within a firm."""
+        firm, account, closed = map(self.column, ("firm", "account", "closed_on"))
+        if firm and account and closed:
+            pairs = pd.DataFrame({"firm": firm.text, "closed": closed.text}).drop_duplicates()
+            if count := pairs["firm"][pairs["firm"].duplicated()].nunique():
+                yield f"closures: account  # {closed.name} differs within {count:,} firms"
+
+
+def _apart(keys: pd.DataFrame) -> float:
+    """Return the median number of days between the dates of rows."""
+    days = pd.Series(pd.to_datetime(sorted({*keys["day"].dropna()})))
+    return float(days.diff().dt.days.median())
+
+
+def _labelled(column: _Column, codes: dict[str, str]) -> Iterator[str]:
+    """Yield a map line for each label of a column, with its code and its rows."""
+    for word, count in column.words.items():
+        yield f"  {_yaml(word)}: {codes[word]}  # {count:,} rows"
 
 
 def _certain(ours: str, group: list[_Column]) -> list[_Column]:

@@ -23,11 +23,10 @@ from fewtreated.errors import refuse
 from analysis.panel import doubts
 from analysis.panel.array import link_accounts, panel_of
 from analysis.panel.checks import Table, checked_table
-from analysis.panel.database import database
-from analysis.panel.file import File, open_file, parquet_copies
+from analysis.panel.file import open_file
 from analysis.panel.map import phrase, refusal_words
 from analysis.panel.panel import DROPPED, Panel, write_parquet
-from analysis.panel.rows import FileRows, Notes, file_rows, query_distinct, table_rows
+from analysis.panel.rows import Notes, opened_rows, query_distinct
 
 _CELLS_AT_ONCE = 1 << 25  # of a piece of a panel that is built: 256 MiB of sales
 
@@ -246,18 +245,7 @@ def _checked_table(
         refuse(
             file.path, *refusal_words("home not allowed", home=home, allowed=", ".join(platforms))
         )
-    with _rows(file) as rows:
+    with opened_rows(file) as rows:
         table, notes = checked_table(file, query_distinct(file, rows), home)
         table, linked = link_accounts(table)
         yield table, [*notes, *linked]
-
-
-@contextmanager
-def _rows(file: File) -> Iterator[FileRows]:
-    """Open the rows of files or of a database table for queries."""
-    if file.engine:
-        with database(file.path, file.engine) as remote:
-            yield table_rows(file, remote)
-    else:
-        with parquet_copies(file) as paths, file_rows(file, paths) as rows:
-            yield rows

@@ -13,8 +13,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet
 from fewtreated.errors import refuse
 
-from analysis.panel.database import open_table, schema_and_table
-from analysis.panel.file import FILE_ROWS, File
+from analysis.panel.database import database, open_table, schema_and_table
+from analysis.panel.file import FILE_ROWS, File, parquet_copies
 from analysis.panel.formats import EITHER, SPELLED, number_pattern
 from analysis.panel.map import MONTH, NUMBER, Map, attributes, columns
 from analysis.panel.opening import MEMORY, parser_errors, types_of
@@ -95,7 +95,24 @@ class FileRows:
 
 
 @contextmanager
-def file_rows(file: File, paths: Sequence[Path], *, ordered: bool = False) -> Iterator[FileRows]:
+def opened_rows(file: File, most: int = 0) -> Iterator[FileRows]:
+    """Open the rows of files, or of a database table, for queries.
+
+    With `most`, they are at least the first `most` rows of a file, in their order.
+    """
+    if file.engine:
+        with database(file.path, file.engine) as remote:
+            yield _table_rows(file, remote)
+    else:
+        with (
+            parquet_copies(file, most) as paths,
+            _file_rows(file, paths, ordered=bool(most)) as rows,
+        ):
+            yield rows
+
+
+@contextmanager
+def _file_rows(file: File, paths: Sequence[Path], *, ordered: bool) -> Iterator[FileRows]:
     """Open copies of files in Parquet for queries, which may keep their order."""
     import duckdb
 
@@ -113,7 +130,7 @@ def file_rows(file: File, paths: Sequence[Path], *, ordered: bool = False) -> It
         yield _numbered(file, database, pa.parquet.read_schema(paths[0]), row, cells)
 
 
-def table_rows(file: File, remote: Any) -> FileRows:
+def _table_rows(file: File, remote: Any) -> FileRows:
     """Open a table of a connected database for queries."""
     with parser_errors(file.path, is_table=True):
         schema = open_table(remote, file.path).schema().to_pyarrow()
