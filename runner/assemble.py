@@ -37,8 +37,7 @@ def publish_run(run: Run) -> str:
     content = {**manifest.model_dump(), "files": release.file_hashes(new)}
     publish.write_json(new / release.MANIFEST, content)
     release.put(new, run.out / name, run.stage)
-    if name != DRAFT:
-        _link(run, name)
+    _link(run, name)
     return name
 
 
@@ -94,7 +93,10 @@ def write_beside(
 
 
 def _link(run: Run, name: str) -> None:
-    """Point `latest` at a complete release, and remove the draft."""
+    """Point `latest` at a complete release, and remove the draft.
+
+    It points at a draft only where no release stands.
+    """
     release.point(run.out, name, run.stage, schedule.today())
-    if (run.out / DRAFT).exists():
+    if name != DRAFT and (run.out / DRAFT).exists():
         os.rename(run.out / DRAFT, run.stage / DRAFT)

@@ -76,11 +76,15 @@ Event = Annotated[
     str | None, Option(metavar="NAME", help=f"Event that the panel covers; default: {ON_RECORD}.")
 ]
 
+Engine = Annotated[
+    str, Option(metavar="URL", help="Database in which a table of that name has the rows.")
+]
+
 
 @app.command("run")
 def run(
     names: Annotated[
-        list[str] | None, Argument(metavar="NAME", help="Names or numbers; default: all reports.")
+        list[str] | None, Argument(metavar="NAME", help="Names, numbers or words; default: all reports.")
     ] = None,
     due: Annotated[bool, Option("--due", help="Make only the reports that are due.")] = False,
     dry: Annotated[bool, Option("--dry-run", help="Only say what would be made, and why.")] = False,
@@ -91,7 +95,7 @@ def run(
         str | None, Option(metavar="DATE", help="As-of date, YYYY-MM-DD; default: today.")
     ] = None,
     out: Annotated[
-        Path | None, Option(metavar="DIR", help="Folder to publish to; default: the schedule's.")
+        Path | None, Option(metavar="DIR", help="Folder of results; default: reports, or one of its own.")
     ] = None,
     jobs: Annotated[
         int | None, Option(min=1, metavar="N", help="Notebooks at a time; default: one per core.")
@@ -194,9 +198,8 @@ def list_() -> None:
 @app.command("params")
 def params(name: Annotated[str, Argument(metavar="NAME", help="Report name or number.")]) -> None:
     """Show the parameters of a report."""
-    jobs = [
-        job for job in schedule.select(schedule.read_jobs(HERE.get()), [name]) if name in job.called
-    ]
+    every = schedule.read_jobs(HERE.get())
+    jobs = [job for job in every if schedule.meant(every, name) in job.called]
     for job in schedule.settled(
         jobs, {}, schedule.today()
     ):  # the brief, which brings the others along, alone
@@ -214,18 +217,20 @@ def params(name: Annotated[str, Argument(metavar="NAME", help="Report name or nu
 
 @app.command("map")
 def map_(
-    file: Annotated[Path, Argument(metavar="FILE", help=FORMATS)],
+    file: Annotated[Path, Argument(metavar="FILE", help=f"{FORMATS}, or a table.")],
     second: Annotated[
         Path | None, Argument(metavar="SECOND", help="A file with attributes, to be joined.")
     ] = None,
     out: Annotated[
         Path | None, Option(metavar="MAP.yml", help="Write the map to this new file.")
     ] = None,
+    event: Event = None,
+    engine: Engine = "",
 ) -> None:
-    """Propose a map for a panel file, with questions to answer."""
+    """Propose a map for a panel file or a table, with questions to answer."""
     from analysis.panel.propose import propose
 
-    text = propose(file, second)
+    text = propose(file, second, engine=engine, event=event or ON_RECORD)
     if out is None:
         return say(text.rstrip())
     _refuse_existing(out)
@@ -248,9 +253,7 @@ def panel_(
     sample: Annotated[
         int, Option(min=0, metavar="N", help="Sample so many firms of categories without closures.")
     ] = 0,
-    engine: Annotated[
-        str, Option(metavar="URL", help="Database of the table SOURCE, which adds up its rows.")
-    ] = "",
+    engine: Engine = "",
 ) -> None:
     """Build a panel from a file of any size, and reconcile it with the file's rows."""
     from analysis.event import read_event

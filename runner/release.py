@@ -1,4 +1,4 @@
-"""Manage the output folder: complete releases, a link to the latest, and a draft.
+"""Manage the folder of results: complete releases, a draft, and a link to the latest of them.
 
 Releases never change.
 """
@@ -469,9 +469,9 @@ def put(new: Path, target: Path, stage: Path) -> None:
 
 
 def point(out: Path, name: str, stage: Path, today: str) -> None:
-    """Point `latest` at a release, unless it already points at a later one.
+    """Point `latest` at a release or draft, unless it already points at a later release.
 
-    The later release must exist and not be dated after today. The link is replaced in one step.
+    A draft comes before any release. The later release must exist and not be dated after today. The link is replaced in one step.
     """
     link = out / LATEST
     shown = ""

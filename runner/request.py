@@ -31,7 +31,7 @@ class Request:
     given : mapping
         Parameters as text.
     out : Path or None
-        Folder of the releases; None means that of the schedule.
+        Folder of the results; None means the one of `folder`.
     workers : int or None
         Notebooks to run at a time; None means one per core.
     timeout : float
@@ -56,6 +56,22 @@ class Request:
     dry: bool = False
     panel: Mapping[str, str] | None = None
     accept: bool = False
+
+
+def folder(root: Path, request: Request, publish: Path) -> Path:
+    """Return the folder of a run's results.
+
+    It is the one that is asked for, or else my-reports/FILE for a panel, reports/scratch for
+    parameters of the moment, and for all others `publish`, that of the schedule.
+    """
+    if request.out:
+        return request.out.absolute()
+    if request.panel:
+        name = Path(request.panel["panel_path"]).name.partition(".")[0]
+        return (root / "my-reports" / name).absolute()
+    if request.given:
+        return (root / "reports" / "scratch").absolute()
+    return publish.absolute()
 
 
 @dataclass(frozen=True)
@@ -99,7 +115,8 @@ def _settled(jobs: list[Job], request: Request) -> tuple[list[Job], list[Job]]:
     reports that the brief reads keep their own if only the brief is named.
     """
     asked = {job.name for job in schedule.select(jobs, request.names)}
-    named = [job for job in jobs if {*request.names} & job.called] or jobs
+    names = {schedule.meant(jobs, name) for name in request.names}
+    named = [job for job in jobs if names & job.called] or jobs
     settled = {job.name: job for job in schedule.settled(named, request.given, request.as_of)}
     others = [job for job in jobs if job.name not in settled]
     settled |= {job.name: job for job in schedule.settled(others, {}, request.as_of)}

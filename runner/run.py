@@ -28,7 +28,7 @@ from runner.kernels import interruptible
 from runner.make import make, make_reader
 from runner.progress import COMMIT, Run, report_error
 from runner.release import DRAFT, Release
-from runner.request import Request, planned
+from runner.request import Request, folder, planned
 from runner.schedule import Job
 
 UNKNOWN = (
@@ -49,7 +49,7 @@ def reports(
     raises `DesignError` or `DataError` before any work starts. Existing releases never change.
     """
     plan = schedule.load(root)
-    out = (request.out or root / plan.publish).absolute()
+    out = folder(root, request, root / plan.publish)
     pdf.refuse_incomplete()
     asked = planned(root, request, out)
     with _held(out, request.dry) as (stage, sockets):

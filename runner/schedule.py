@@ -474,17 +474,44 @@ def named(jobs: list[Job], market: str, whole: list[Job]) -> list[Job]:
     return [other if job.name in mine else job for job, other in zip(jobs, new, strict=True)]
 
 
+def meant(jobs: list[Job], name: str) -> str:
+    """Return the name that jobs are called by, for a name as a user writes it.
+
+    A number alone means a report on public figures: 2 is 02_growth. A set before it means that
+    set: panel/2 is panel_02_spillovers. A word means the report whose name has it.
+
+    Raises
+    ------
+    DesignError
+        If no report has the name, or several have the word.
+    """
+    if any(name in job.called for job in jobs):
+        return name
+    kind, _, word = name.removeprefix(SIMULATED).rpartition("/")
+    start = f"{kind}_" if kind else ""
+    part = f"_{word}_"
+    if word.isdecimal():
+        start += f"{int(word):02}_"
+        part = ""
+    known = sorted({job.sweep or job.name for job in jobs})
+    found = []
+    for each in known:
+        plain = each.removeprefix(SIMULATED)
+        if plain.startswith(start) and part in f"_{plain}_":
+            found.append(each)
+    if not found:
+        raise DesignError(f"Report {name} is not in the schedule; choose from {', '.join(known)}.")
+    if len(found) > 1:
+        raise DesignError(f"Report {name} could be {' or '.join(found)}; write one of these.")
+    return found[0]
+
+
 def select(jobs: list[Job], names: Iterable[str]) -> list[Job]:
-    """Select jobs by report name or number, or all jobs if no names are given.
+    """Select jobs by name, number or word (see `meant`), or all jobs if no names are given.
 
     A report that reads the verdicts of others brings those along; unchanged ones are not run again.
     """
-    wanted = {*names}
-    if unknown := wanted - {name for job in jobs for name in job.called}:
-        there = sorted(job.name for job in jobs)
-        raise DesignError(
-            f"Report {min(unknown)} is not in the schedule; choose from {', '.join(there)}."
-        )
+    wanted = {meant(jobs, name) for name in names}
     chosen = [job for job in jobs if wanted & job.called]
     last = max((job.turn for job in chosen), default=0)
     return [job for job in jobs if job in chosen or job.turn < last] or jobs

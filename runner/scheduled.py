@@ -31,7 +31,7 @@ from runner import (
 )
 from runner.release import Release
 from runner.remembered import remembered
-from runner.request import Request
+from runner.request import Request, folder
 from runner.schedule import Job, Notice
 
 
@@ -68,11 +68,12 @@ def work(root: Path, request: Request, *, due: bool = False, as_json: bool = Fal
 
     try:
         plan = schedule.load(root)
-        folder = root / plan.publish
-        if due or request.out is None or request.out.resolve() == folder.resolve():
+        published = root / plan.publish
+        out = folder(root, request, published)
+        request = replace(request, out=out)
+        if due or out.resolve() == published.resolve():
             recipients = plan.notices
             keep = plan.keep
-        request = replace(request, out=(request.out or folder).absolute())
         with withheld(plan.notices):
             outcome = run.reports(root, request, is_due if due else None)
         if request.panel:

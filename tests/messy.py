@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -157,6 +158,13 @@ def write(folder, seed, *, marked=True):
     told = {"provenance": "simulated", "preset": PRESET, "seed": seed, "scalars": known}
     (folder / "truth.json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
     return panel, known
+
+
+def finished(text, answers):
+    """Return a proposed map in which each question has its answer, by key, and nothing else."""
+    asked = re.compile(r'^( *)(.+?): "\?".*$', re.MULTILINE)
+    assert {found[2] for found in asked.finditer(text)} == answers.keys()
+    return asked.sub(lambda found: f"{found[1]}{found[2]}: {answers[found[2]]}", text)
 
 
 if __name__ == "__main__":

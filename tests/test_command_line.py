@@ -31,7 +31,8 @@ def desk(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(("arguments", "message"), CASES["refused"])
 def test_a_bad_request_exits_2_before_a_kernel_starts(desk, capsys, arguments, message):
-    assert command_line.main(["run", *arguments.split()], desk.root) == 2
+    given = arguments.replace("HERE", str(desk.root)).split()
+    assert command_line.main(["run", *given], desk.root) == 2
     said = capsys.readouterr()
     assert said.err.startswith("error: ")
     assert message.replace("TODAY", f"{datetime.date.today()}") in said.err
@@ -117,6 +118,22 @@ def test_a_panel_with_its_map_and_event_reaches_the_runner(desk, monkeypatch):
     )
     files = {"event": "other.yml", "panel_path": "own.csv", "panel_map": "own.yml"}
     assert asked["panel"] == {name: str(Path(file).absolute()) for name, file in files.items()}
+
+
+@pytest.mark.parametrize(
+    ("line", "folder"),
+    [
+        ("", "reports"),
+        ("01", "reports"),
+        ("01 -p count=5", "reports/scratch"),
+        ("--panel wide.csv.gz", "my-reports/wide"),
+        ("--panel wide.csv -p count=5", "my-reports/wide"),
+    ],
+)
+def test_where_results_lie_follows_from_what_is_asked_for(desk, monkeypatch, line, folder):
+    asked = recorded(monkeypatch)
+    assert command_line.main(["run", *line.split()], desk.root) == 0
+    assert asked["out"] == desk.root / folder
 
 
 @pytest.mark.parametrize("option", ["--map", "--event"])

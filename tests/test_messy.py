@@ -49,11 +49,15 @@ def test_the_proposed_map_says_all_but_four_lines_of_the_one_that_is_used(export
         "population",
     ]
     assert all("# EDITED" in new and '"?"' in old for old, new in edited)
-    (tmp_path / "proposed.yml").write_text(text, encoding="utf-8")
+    path = tmp_path / "proposed.yml"
+    path.write_text(text, encoding="utf-8")
     with pytest.raises(
         DataError, match=r"4 open questions: rates.EUR, rates.CNY, absent, population"
     ):
-        load(tmp_path / "proposed.yml", Map)
+        load(path, Map)
+    answers = {new.strip().partition(": ")[::2] for _, new in edited}
+    path.write_text(messy.finished(text, dict(answers)), encoding="utf-8")
+    assert load(path, Map) == load(messy.MAP, Map)
 
 
 def test_the_export_is_read_as_the_panel_that_it_was_made_of(exported, panel):

@@ -6,6 +6,7 @@ import gzip
 import re
 from pathlib import Path
 
+import messy
 import numpy as np
 import pandas as pd
 import pytest
@@ -50,12 +51,19 @@ def rows(months=MONTHS, *, day="%Y-%m", sales="{:.2f}".format):
     )
 
 
-def proposed(tmp_path, frame, name="mine.csv", above="", **how):
+EVENT = {"title": "a closing", "waves": ["2021-05"]}
+
+
+def proposed(tmp_path, frame, name="mine.csv", above="", event=None, **how):
     """Return the lines of the map that is proposed for rows, with text above them."""
+    of = {}
+    if event:
+        YAML().dump(EVENT | event, tmp_path / "event.yml")
+        of = {"event": str(tmp_path / "event.yml")}
     path = tmp_path / name
     frame.to_csv(path, index=False, **how)
     path.write_bytes(above.encode() + path.read_bytes())
-    return propose(path).splitlines()
+    return propose(path, **of).splitlines()
 
 
 def answered(tmp_path, text, *answers):
@@ -66,20 +74,26 @@ def answered(tmp_path, text, *answers):
     return path
 
 
-@pytest.mark.parametrize("shape", ["tidy", "accounts"])
-def test_the_map_of_an_example_needs_its_questions_answered_and_no_more(tmp_path, shape):
+CENSUS = {"population": "census"}
+YUAN = "{2019: 0.145, 2020: 0.145, 2021: 0.155, 2022: 0.15}"
+ANSWERS = {
+    "tidy": CENSUS,
+    "accounts": {"absent": "zero", **CENSUS},
+    "wide": {"currency": "CNY", "rates": YUAN, **CENSUS},
+}
+
+
+@pytest.mark.parametrize("shape", ANSWERS)
+def test_the_map_of_an_example_is_finished_once_each_question_has_its_answer(tmp_path, shape):
     file = EXAMPLES / f"{shape}.csv"
     text = propose(file)
-    (tmp_path / "as_it_is.yml").write_text(text, encoding="utf-8")
-    with pytest.raises(DataError, match=r"open questions?: (absent, )?population; replace"):
-        load(tmp_path / "as_it_is.yml", Map)
-    if shape == "accounts":
-        answer = ["absent: zero", "closures: account"]
-    else:
-        answer = []
-    mapped = answered(tmp_path, text, *answer)
+    path = tmp_path / "mine.map.yml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(DataError, match=rf"open questions?: {', '.join(ANSWERS[shape])}; replace"):
+        load(path, Map)
+    path.write_text(messy.finished(text, ANSWERS[shape]), encoding="utf-8")
     assert (
-        read_panel(file, map=mapped).digest
+        read_panel(file, map=path).digest
         == read_panel(file, map=EXAMPLES / f"{shape}.map.yml").digest
     )
 
@@ -130,7 +144,7 @@ def changed(case):
 @pytest.mark.parametrize("name", CASES)
 def test_lines_are_proposed_asked_about_or_left_out(tmp_path, name):
     case = CASES[name]
-    lines = proposed(tmp_path, changed(case), **case.get("written", {}))
+    lines = proposed(tmp_path, changed(case), event=case.get("event"), **case.get("written", {}))
     assert [
         line for line in case.get("lines", []) if not any(re.match(line, other) for other in lines)
     ] == [], lines

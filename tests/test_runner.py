@@ -165,9 +165,10 @@ def test_a_run_can_publish_elsewhere_and_what_is_named_where_nothing_stands_is_a
     assert quick.run("02", out=Path("elsewhere")) == Exit.OK
     files = ["02_second.ipynb", "02_second.pdf", *OF_THE_RELEASE]
     assert sorted(os.listdir(tmp_path / "elsewhere" / "draft")) == sorted(files)
-    assert not (tmp_path / "elsewhere" / "latest").exists()
+    assert (tmp_path / "elsewhere" / "latest").readlink() == Path("draft")
     assert quick.run(out=Path("elsewhere")) == Exit.OK
     assert sorted(os.listdir(tmp_path / "elsewhere")) == [".lock", AS_OF, "latest"]
+    assert (tmp_path / "elsewhere" / "latest").readlink() == Path(AS_OF)
     assert quick.bytes() == before
 
 

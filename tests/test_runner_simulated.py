@@ -99,6 +99,39 @@ def test_a_short_name_chooses_the_real_or_the_simulated_report(desk):
     assert jobs[-1].is_brief
 
 
+MEANT = {
+    "2": "02_growth",
+    "5": "05_households",
+    "panel/2": "simulated/panel_02_spillovers",
+    "simulated/panel/03": "simulated/panel_03_growth",
+    "panel/growth": "simulated/panel_03_growth",
+    "spillovers": "simulated/panel_02_spillovers",
+    "methods/scenarios": "simulated/methods_scenarios",
+}
+REFUSED = {
+    "growth": "could be 02_growth or simulated/panel_03_growth; write one of these",
+    "households": "could be 05_households or simulated/methods_households_twin; write",
+    "9": "is not in the schedule; choose from 00_brief, ",
+    "panel/5": "is not in the schedule",
+    "grow": "is not in the schedule",
+}
+
+
+def test_a_number_means_public_figures_and_a_word_of_several_lists_them():
+    jobs = read_jobs(ROOT)
+    named = {name: [job.name for job in select(jobs, [name])] for name in MEANT}
+    assert named == {name: [of] for name, of in MEANT.items()}
+    for name, said in REFUSED.items():
+        with pytest.raises(DesignError, match=f"Report {name} {said}"):
+            select(jobs, [name])
+
+
+def test_on_a_panel_its_set_has_the_reports_on_it(desk, own, tmp_path):
+    out = tmp_path / "mine"
+    assert desk.run("panel/3", panel=own, out=out) == Exit.OK
+    assert [file.stem for file in reports(out / "latest")] == ["panel_03_closed"]
+
+
 @pytest.mark.parametrize(
     ("name", "notebook", "found"),
     [
