@@ -84,7 +84,8 @@ Engine = Annotated[
 @app.command("run")
 def run(
     names: Annotated[
-        list[str] | None, Argument(metavar="NAME", help="Names, numbers or words; default: all reports.")
+        list[str] | None,
+        Argument(metavar="NAME", help="Names, numbers or words; default: all reports."),
     ] = None,
     due: Annotated[bool, Option("--due", help="Make only the reports that are due.")] = False,
     dry: Annotated[bool, Option("--dry-run", help="Only say what would be made, and why.")] = False,
@@ -95,7 +96,8 @@ def run(
         str | None, Option(metavar="DATE", help="As-of date, YYYY-MM-DD; default: today.")
     ] = None,
     out: Annotated[
-        Path | None, Option(metavar="DIR", help="Folder of results; default: reports, or one of its own.")
+        Path | None,
+        Option(metavar="DIR", help="Folder of results; default: reports, or one of its own."),
     ] = None,
     jobs: Annotated[
         int | None, Option(min=1, metavar="N", help="Notebooks at a time; default: one per core.")

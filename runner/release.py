@@ -471,7 +471,8 @@ def put(new: Path, target: Path, stage: Path) -> None:
 def point(out: Path, name: str, stage: Path, today: str) -> None:
     """Point `latest` at a release or draft, unless it already points at a later release.
 
-    A draft comes before any release. The later release must exist and not be dated after today. The link is replaced in one step.
+    A draft comes before any release. The later release must exist and not be dated after today.
+    The link is replaced in one step.
     """
     link = out / LATEST
     shown = ""

@@ -72,6 +72,25 @@ def test_the_example_on_a_panel_of_ones_own_runs_from_the_root_and_from_its_fold
     assert rows["conf_low"].lt(rows["estimate"]).all()
 
 
+def test_the_example_begins_with_the_estimate_and_folds_what_the_panel_holds():
+    notebook = nbformat.read(EXAMPLE, as_version=4)
+    headings = [cell for cell in notebook.cells if cell.source.startswith("## ")]
+    assert "estimate" in headings[0].source.splitlines()[0]
+    *shown, audit = [cell.metadata.get("jp-MarkdownHeadingCollapsed", False) for cell in headings]
+    assert audit
+    assert not any(shown)
+    at = notebook.cells.index(headings[-1])
+    sections = [
+        "".join(cell.source for cell in part) for part in (notebook.cells[:at], notebook.cells[at:])
+    ]
+    for name, places in {
+        "cross_checks(": [1, 0],
+        "contents(": [0, 1],
+        "estimable(": [0, 1],
+    }.items():
+        assert [section.count(name) for section in sections] == places
+
+
 def failed(source):
     """Return the output of a cell that fails, as JupyterLab and papermill get it."""
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])

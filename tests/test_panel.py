@@ -15,7 +15,7 @@ import pytest
 from fewtreated.errors import DataError
 from panels import EARLY, random_panel
 
-from analysis.panel import read_panel
+from analysis.panel import Panel, read_panel
 from analysis.panel.map import attributes, columns
 from analysis.provenance import ROOT
 
@@ -66,6 +66,65 @@ def assert_same(one, other):
         other.digest,
     )
     assert one.months.equals(other.months)
+
+
+# Frames
+
+
+@pytest.mark.parametrize("provenance", ["real", "simulated"])
+def test_a_long_frame_gives_the_same_panel_back(provenance):
+    panel = random_panel(np.random.default_rng(3), provenance=provenance)
+    told = {"population": "census", "data_warnings": ("One. Two: three",), "no_dose": "none"}
+    dropped = pd.DataFrame([("rows", "left out", 3)], columns=panel.dropped.columns)
+    panel = replace(panel, dropped=dropped, **told)
+    frame = panel.to_frame()
+    assert len(frame) == panel.sales.size
+    again = Panel.from_frame(frame)
+    assert_same(again, panel)
+    pd.testing.assert_frame_equal(again.dropped, dropped)
+    assert {name: getattr(again, name) for name in told} == told
+    mixed = Panel.from_frame(frame.sample(frac=1, random_state=1), home=panel.platforms[0])
+    assert mixed.digest == panel.digest
+    other = Panel.from_frame(frame, home=panel.platforms[1])
+    assert other.platforms == panel.platforms[::-1]
+    np.testing.assert_array_equal(other.sales, panel.sales[:, ::-1])
+
+
+def test_rows_that_are_left_out_of_a_frame_are_firms_fewer_or_sales_unknown():
+    panel = random_panel(np.random.default_rng(3))
+    frame = panel.to_frame()
+    first = panel.firms.index[0]
+    assert [*Panel.from_frame(frame[frame["firm"] != first]).firms.index] == [
+        *panel.firms.index[1:]
+    ]
+    without = Panel.from_frame(frame.drop(index=0))
+    assert np.isnan(without.sales[0, 0, 0])
+    np.testing.assert_array_equal(without.sales[1:], panel.sales[1:])
+
+
+WRONG_FRAMES = {
+    "expected the columns firm, .*; found no column 'dose'; add it": lambda frame: frame.drop(
+        columns="dose"
+    ),
+    "each firm, platform and month once; found F0000, AMZ, 2020-01-01; add up": lambda frame: (
+        pd.concat([frame, frame.head(1)])
+    ),
+    "one value for the firm 'F0000'; found 2 in the column 'origin'": lambda frame: frame.assign(
+        origin=frame["origin"].where(frame.index > 0, "XX")
+    ),
+    "real or simulated as provenance; found 'both, real'": lambda frame: frame.assign(
+        provenance=frame["provenance"].where(frame.index > 0, "both")
+    ),
+}
+
+
+@pytest.mark.parametrize("message", WRONG_FRAMES)
+def test_a_frame_that_is_no_panel_is_refused(message):
+    frame = random_panel(np.random.default_rng(3), provenance="real").to_frame()
+    with pytest.raises(DataError, match=message):
+        Panel.from_frame(WRONG_FRAMES[message](frame))
+    with pytest.raises(DataError, match="rows for the home platform 'XYZ'; found rows for AMZ"):
+        Panel.from_frame(frame, home="XYZ")
 
 
 # Files

@@ -213,8 +213,16 @@ def test_a_table_in_postgresql_has_the_digest_of_the_file(tmp_path, database, sa
     panel, lines = built(tmp_path, source=Path("orders"), engine=database, pieces=2)
     assert panel.digest == built(tmp_path, "file")[0].digest
     assert lines.loc[("rows", "read"), "count"] == len(frame)
-    with pytest.raises(DataError, match="orders2: expected a valid database table"):
-        built(tmp_path, "none", source=Path("orders2"), engine=database)
+    faults = {
+        "orders2": (database, "expected one of the tables orders; found 'orders2'"),
+        "shop.orders": (database, "expected one of the schemas .*public.*; found 'shop'"),
+        "orders": (f"{database}&schema=shop", "found another one in --engine"),
+        "public.orders": (database.replace("postgres@", "nobody@"), "a user whom the database"),
+        "o": (database.replace("/postgres?", "/nothing?"), "a database that the server has"),
+    }
+    for table, (engine, said) in faults.items():
+        with pytest.raises(DataError, match=f"^{table}: .*{said}"):
+            built(tmp_path, "none", source=Path(table), engine=engine)
 
 
 def test_what_the_engine_cannot_keep_in_memory_goes_to_disk(tmp_path, monkeypatch):

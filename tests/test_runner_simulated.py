@@ -15,6 +15,7 @@ from reading import read_json
 from test_release import ABOUT
 
 from analysis.event import EVENTS
+from analysis.provenance import ROOT
 from runner import Exit, pdf, publish
 from runner.cells import COUNTS
 from runner.schedule import own_panel, read_jobs, select, settled

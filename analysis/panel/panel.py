@@ -23,6 +23,8 @@ from analysis.provenance import SIMULATED_ID
 
 UNITS = {"real": "USD", "simulated": "sim-$"}
 DROPPED = ["what", "rule", "count"]
+TOLD = ("population", "data_warnings", "no_dose")
+"""Attributes of a panel that its frame keeps in `attrs`."""
 LARGEST = 1e30
 """Upper limit on monthly sales in any currency; squares and products of larger values overflow."""
 
@@ -389,6 +391,84 @@ class Panel:
         of_category = np.bincount(self.codes("category")[0], weights=sold).astype(float)
         return sold, np.asarray(observed.any(axis=1)), of_category
 
+    def to_frame(self) -> pd.DataFrame:
+        """Return one row per firm, platform and month, for pandas and other libraries.
+
+        Returns
+        -------
+        DataFrame
+            `firm`; `brand_group`, `origin`, `category`, `closed_on`, `dose` and `risk`, as in
+            `firms`; `platform` (str); `month` (datetime64, its first day); `sales` (float64, in
+            `unit`; 0 is none, NaN unknown); and `provenance` (str). Rows are in the order of the
+            axes, so that the home platform comes first. What else is known of the panel is in
+            `attrs`.
+
+        Examples
+        --------
+        >>> from analysis import Panel, read_panel
+        >>> panel = read_panel("data/examples/tidy.csv", map="data/examples/tidy.map.yml")
+        >>> frame = panel.to_frame()
+        >>> frame.loc[0, ["firm", "platform", "month", "sales"]].tolist()
+        ['SIM-0000', 'AMZ', Timestamp('2019-01-01 00:00:00'), 238778883.0]
+        >>> Panel.from_frame(frame).digest == panel.digest
+        True
+        """
+        axes = {"platform": self.platforms, "month": self.months.to_timestamp()}
+        keys = pd.MultiIndex.from_product(axes.values(), names=axes).to_frame(index=False)
+        firms = self.firms[attributes()].rename_axis("firm").reset_index()
+        frame = firms.merge(keys, how="cross")
+        frame["sales"] = self.sales.flatten()
+        frame["provenance"] = self.provenance
+        frame.attrs = {name: getattr(self, name) for name in TOLD}
+        frame.attrs["dropped"] = self.dropped.to_numpy().tolist()
+        return frame
+
+    @classmethod
+    def from_frame(cls, frame: pd.DataFrame, *, home: str | None = None) -> Panel:
+        """Return the panel of a long frame with the columns of `to_frame`.
+
+        Rows may be in any order, and other columns are ignored. A firm, platform and month without
+        a row has unknown sales.
+
+        Parameters
+        ----------
+        frame : DataFrame
+            As from `to_frame`. Firms and platforms are in the order in which they first occur.
+        home : str, optional
+            The platform that closed the accounts; by default the one that occurs first.
+
+        Raises
+        ------
+        DataError
+            If a column is missing, a firm, platform and month has two rows, an attribute differs
+            within a firm, or `home` has no row.
+        """
+        firms = _firms_of(frame)
+        platforms = [*frame["platform"].unique()]
+        if home and home not in platforms:
+            present = ", ".join(platforms)
+            refuse("a frame", *refusal_words("home without rows", home=home, present=present))
+        if home:
+            platforms = [home, *(name for name in platforms if name != home)]
+        month = pd.PeriodIndex(frame["month"], freq="M")
+        months = pd.period_range(month.min(), month.max(), freq="M", name="month")
+        cells = (
+            firms.index.get_indexer(frame["firm"]),
+            pd.Index(platforms).get_indexer(frame["platform"]),
+            months.get_indexer(month),
+        )
+        sales = np.full((len(firms), len(platforms), len(months)), np.nan)
+        sales[cells] = frame["sales"]
+        return cls(
+            sales,
+            firms,
+            tuple(platforms),
+            months,
+            ", ".join(frame["provenance"].unique()),
+            pd.DataFrame(frame.attrs.get("dropped", []), columns=DROPPED),
+            **{name: frame.attrs[name] for name in TOLD if name in frame.attrs},
+        )
+
     def to_parquet(self, path: str | Path) -> None:
         """Write one row per firm, platform and month to a Parquet file, with missing sales as null.
 
@@ -400,6 +480,30 @@ class Panel:
             If the panel is simulated and a firm id does not look like SIM-0417.
         """
         write_parquet([self], path, {})
+
+
+def _firms_of(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the attributes of a long frame's firms.
+
+    Raise DataError if a column is missing, a key comes twice, or an attribute differs within a
+    firm.
+    """
+    where = "a frame"
+    keys = ["firm", "platform", "month"]
+    needed = [*keys, *attributes(), "sales", "provenance"]
+    for name in (name for name in needed if name not in frame):
+        remedy = columns()[name]["remedy"]
+        words = refusal_words("no column", needed=", ".join(needed), name=name, remedy=remedy)
+        refuse(where, *words)
+    for key in frame.loc[frame.duplicated(keys), keys].head(1).astype(str).to_numpy():
+        refuse(where, "each firm, platform and month once", ", ".join(key), "add up its rows")
+    firms = frame[["firm", *attributes()]].drop_duplicates()
+    for firm in firms["firm"][firms["firm"].duplicated()].head(1):
+        count = firms[firms["firm"] == firm].nunique(dropna=False)
+        name = count.index[count > 1][0]
+        found = f"{count[name]} in the column {name!r}"
+        refuse(where, f"one value for the firm {firm!r}", found, columns()[name]["remedy"])
+    return firms.set_index("firm")
 
 
 def write_parquet(panels: Iterable[Panel], path: str | Path, metadata: Mapping[str, str]) -> None:
