@@ -1,4 +1,4 @@
-"""The page with a regression on a panel: its code runs, and its numbers are those that it prints."""
+"""The page with a regression on a panel: its code runs, and finds the numbers that it prints."""
 
 import re
 

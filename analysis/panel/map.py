@@ -20,6 +20,7 @@ TEXT = "string"
 NUMBER = "number"
 MONTH = "yearmonth"
 ISO_MONTH = "%Y-%m"
+ISO_DAY = "%Y-%m-%d"
 DOLLARS = "USD"
 
 
@@ -85,10 +86,23 @@ def _is_pattern(text: str) -> bool:
     return True
 
 
+def _is_time(pattern: str) -> bool:
+    """Return whether a format is one of ISO times, which begin with their day."""
+    return pattern.startswith(ISO_DAY) and "%H" in pattern
+
+
+def _with_days(formats: tuple[str, ...]) -> tuple[str, ...]:
+    """Add the format of days to that of times, whose days are read."""
+    if any(map(_is_time, formats)):
+        return (*dict.fromkeys([*formats, ISO_DAY]),)
+    return formats
+
+
 Format = Annotated[
     str, is_("a strptime format with year and month, such as %Y-%m or %d/%m/%Y,", _is_format)
 ]
 Formats = Annotated[tuple[Format, ...], Field(min_length=1), OneOrMore]
+Times = Annotated[Formats, AfterValidator(_with_days)]
 Period = Annotated[
     str, is_like("a year or a month YYYY-MM", r"((19|20)[0-9]{2}(-(0[1-9]|1[0-2]))?)?")
 ]
@@ -208,7 +222,7 @@ class Map(Written):
     wide: Wide | None = None  # omit if months are rows
     join: Join | None = None  # a second file with attributes
     rows: Annotated[Rows, BeforeValidator(_as_rows)] = Rows()  # a word is the period
-    month_format: Formats = (ISO_MONTH,)  # formats of dates in cells
+    month_format: Times = (ISO_MONTH,)  # formats of dates in cells
     closed_format: Formats | None = None  # month_format by default
     currency: Text = DOLLARS  # of the file's sales
     rates: Rates = {}  # US dollars per unit of it, or of each currency in a column
@@ -258,6 +272,11 @@ class Map(Written):
     def money_by_row(self) -> bool:
         """Whether a column states the currency of each row."""
         return bool(self.rates) and "" not in self.rates
+
+    @property
+    def has_times(self) -> bool:
+        """Whether months are ISO times that count for the day that is written."""
+        return not self.timezone and any(map(_is_time, self.month_format))
 
     def rate(self, month: str, currency: str = "") -> float:
         """Return a currency's exchange rate in a month, in US dollars per unit.

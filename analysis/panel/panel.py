@@ -405,7 +405,7 @@ class Panel:
 
         Examples
         --------
-        >>> from analysis import Panel, read_panel
+        >>> from analysis.panel import Panel, read_panel
         >>> panel = read_panel("data/examples/tidy.csv", map="data/examples/tidy.map.yml")
         >>> frame = panel.to_frame()
         >>> frame.loc[0, ["firm", "platform", "month", "sales"]].tolist()

@@ -28,6 +28,8 @@ _OF_SALES = """, count(value) AS known, bool_or(bad) AS bad, max(pointed) AS poi
 COALESCE(bool_or(value = 0), FALSE) AS zero, sum(abs(value)) AS size,
 CAST(sum(TRY_CAST(round(value * 100) AS BIGINT)) AS DOUBLE) / 100 AS amount"""
 
+_TIME = r"^[0-9-]{10}[T ]\d\d:\d\d(:\d\d(\.\d+)?)?( ?[+-]\d\d:?\d\d|Z)?$"
+
 Notes = list[tuple[str, str, int]]
 
 
@@ -338,10 +340,14 @@ def _column_sql(file: File, ours: str, types: Mapping[str, pa.DataType]) -> str:
 
     Only months become dates, since ids must stay apart.
     """
-    name = file.theirs[ours]
+    name = quoted(file.theirs[ours])
+    kind = types[file.theirs[ours]]
+    if ours == "month" and file.named.has_times and is_text(kind):
+        day = f"substr({name}, 1, 10)"  # of orders: there are fewer days than times
+        return f"CASE WHEN regexp_matches({name}, {literal(_TIME)}) THEN {day} ELSE {name} END"
     if columns()[ours]["type"] == MONTH:
-        return as_date(file.named, quoted(name), types[name])
-    return quoted(name)
+        return as_date(file.named, name, kind)
+    return name
 
 
 def is_text(kind: pa.DataType) -> bool:
