@@ -27,7 +27,7 @@ RETURNED = {
     ),
     "Bounds": ("fewtreated.estimators.honest_did", "rows, conf_int, breakdown, plot"),
     "TestResult": ("fewtreated.testing", "rows"),
-    "Panel": ("analysis.panel", ""),
+    "Panel": ("analysis.panel", "to_frame, from_frame, to_parquet"),
 }
 """Classes of what is returned: their module, and what a user calls of them."""
 ON_ARRAYS = (

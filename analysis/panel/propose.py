@@ -46,6 +46,7 @@ BY_WORDS = {
 }
 LABELLED = ("firm", "account", "platform", "origin", "category")  # in which totals have a name
 ASK = '"?"'
+KEYS = ["unit", "platform", "day"]
 # the last are characters in a cell
 ROWS_LOOKED_AT = 1 << 20
 COLUMNS_LOOKED_AT = 1000
@@ -93,6 +94,7 @@ def propose(
         look.numbers,
         look.currency,
         look.rows,
+        look.absent,
         look.closures,
     )
     lines = (line for of_part in rest for line in of_part())
@@ -488,13 +490,12 @@ class _Look:
                 yield f"rates: {ASK}"
 
     def rows(self) -> Iterator[str]:
-        """Yield the map lines for what a row covers, rows of totals, and absent rows."""
-        keys = self._keys()
-        period, absent = ("", list[str]()) if keys is None else self._period(keys)
+        """Yield the map lines for what a row covers, and for rows of totals."""
+        period = self._period()
         if period == ASK or self.drop:
             yield "rows:"
         if period == ASK:
-            yield from (f"  {line}" for line in _ask("period", apart=_apart(keys)))
+            yield from (f"  {line}" for line in _ask("period", apart=_apart(self._keys)))
         elif period:
             why = "judging by the time between dates, several a day and returns; added up to months"
             yield f"{'  period' if self.drop else 'rows'}: {period}  # {why}"
@@ -502,44 +503,50 @@ class _Look:
             words = {name: "|".join(map(re.escape, totals)) for name, totals in self.drop.items()}
             pairs = ", ".join(f"{_json(name)}: {_json(text)}" for name, text in words.items())
             yield f"  drop: {{{pairs}}}  # rows of totals"
-        yield from absent
 
-    def _keys(self) -> pd.DataFrame | None:
-        """Return unit, platform and day of each row; None unless all are known."""
+    @cached_property
+    def _keys(self) -> pd.DataFrame:
+        """Unit, platform, day and sales of each row; empty unless all are known."""
         firm, account, platform, month, sales = map(
             self.column, ("firm", "account", "platform", "month", "sales")
         )
         unit = account or firm
         if not (unit and platform and month and sales) or month.dates[2] or not month.dates[0]:
-            return None
+            return pd.DataFrame(columns=[*KEYS, "sales"], dtype=str)
         days = month.text.map(month.dates[0])
-        return pd.DataFrame({"unit": unit.text, "platform": platform.text, "day": days})
+        cells = (unit.text, platform.text, days, sales.text)
+        keys = pd.DataFrame(dict(zip([*KEYS, "sales"], cells, strict=True)))
+        return keys.dropna(subset="day")  # a few cells may be no dates
 
-    def _period(self, keys: pd.DataFrame) -> tuple[str, list[str]]:
-        """Return what a row covers, empty for a month, and the map lines for absent rows."""
-        sales = self.may_be["sales"][0].text
-        days = keys.drop_duplicates()
-        months = keys.assign(day=keys["day"].str[:7]).drop_duplicates()
-        returned = sales.str.startswith("-").any()
-        period = ""
-        if len(days) > len(months):
-            apart = _apart(keys)
-            if apart == 7:
-                month = self.may_be["month"][0]
-                first, second = sorted({*month.dates[0].values()})[:2]
-                where = f"{self.path}, column {month.name}"
-                refuse(where, *refusal_words("weekly", first=first, second=second))
-            period = ASK
-            if returned or (apart == 1 and len(days) < len(keys)):
-                period = "order"
-            elif apart == 1:
-                period = "day"
-        cells = len(months[["unit", "platform"]].drop_duplicates()) * months["day"].nunique()
-        absent = list[str]()
-        if cells > len(months):
-            zeros = sales.str.fullmatch("0+([.,]0*)?").sum()
-            absent = _ask("absent", absent=cells - len(months), cells=cells, zeros=zeros)
-        return period, absent
+    @cached_property
+    def _months(self) -> pd.DataFrame:
+        """Unit, platform and month that have a row, each once."""
+        months = self._keys["day"].str[:7]
+        return self._keys[KEYS].assign(day=months).drop_duplicates()
+
+    def _period(self) -> str:
+        """Return what a row covers: a day, an order, or a question; empty if it is a month."""
+        days = self._keys[KEYS].drop_duplicates()
+        if len(days) == len(self._months):
+            return ""
+        apart = _apart(days)
+        if apart == 7:
+            first, second = sorted(days["day"].dropna().unique())[:2]
+            where = f"{self.path}, column {self.may_be['month'][0].name}"
+            refuse(where, *refusal_words("weekly", first=first, second=second))
+        if self._keys["sales"].str.startswith("-").any():
+            return "order"
+        if apart != 1:
+            return ASK
+        return "order" if len(days) < len(self._keys) else "day"
+
+    def absent(self) -> Iterator[str]:
+        """Yield the question about months of a unit on a platform that have no row."""
+        units = self._months[["unit", "platform"]].drop_duplicates()
+        cells = len(units) * self._months["day"].nunique()
+        if absent := cells - len(self._months):
+            zeros = self._keys["sales"].str.fullmatch("0+([.,]0*)?").sum()
+            yield from _ask("absent", absent=absent, cells=cells, zeros=zeros)
 
     def closures(self) -> Iterator[str]:
         """Yield the map line for closures by account, if they differ within a firm."""
