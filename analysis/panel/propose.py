@@ -311,10 +311,9 @@ class _Look:
                 if any(re.fullmatch(words, word.lower()) for word in column.words)
             ]
             matches |= {ours: group} if group else {}
-        found = {ours: _certain(ours, group) for ours, group in matches.items()}
-        if keys := [column for column in found.get("firm", []) if column.called == self.key]:
-            found["firm"] = keys
-        return found
+        if keys := [column for column in matches.get("firm", []) if column.called == self.key]:
+            matches["firm"] = keys
+        return {ours: _certain(ours, group) for ours, group in matches.items()}
 
     def column(self, ours: str) -> _Column | None:
         """Return the only candidate for a schema column, or None if there is not exactly one."""
