@@ -198,7 +198,7 @@ def database():
 
 
 @pytest.mark.parametrize("sales", ["numeric(18,2)", "text", "double precision"])
-def test_a_table_in_postgresql_has_the_digest_of_the_file(tmp_path, database, sales):
+def test_a_table_in_postgresql_has_the_digest_of_the_file(tmp_path, capsys, database, sales):
     import psycopg
 
     frame = orders()
@@ -213,6 +213,11 @@ def test_a_table_in_postgresql_has_the_digest_of_the_file(tmp_path, database, sa
     panel, lines = built(tmp_path, source=Path("orders"), engine=database, pieces=2)
     assert panel.digest == built(tmp_path, "file")[0].digest
     assert lines.loc[("rows", "read"), "count"] == len(frame)
+    assert main(["map", "orders", "--engine", database]) == 0
+    said = capsys.readouterr().out
+    for line in ("month: month", "firm: firm", "sales: sales"):
+        assert f"\n  {line}  # " in said
+    assert "\nrows: order  # " in said
     faults = {
         "orders2": (database, "expected one of the tables orders; found 'orders2'"),
         "shop.orders": (database, "expected one of the schemas .*public.*; found 'shop'"),

@@ -6,6 +6,7 @@ import json
 import re
 import traceback
 from pathlib import Path
+from typing import ClassVar
 
 import duckdb
 import numpy as np
@@ -17,6 +18,7 @@ from test_panel import rows_of
 from test_panel_build import MAP, orders
 
 from analysis.panel import read_panel
+from analysis.panel.database import open_table
 from analysis.panel.propose import propose
 from analysis.panel.read import build_panel
 from runner.cli import main
@@ -258,7 +260,7 @@ def test_nothing_of_an_address_is_quoted_where_a_table_cannot_be_read(tmp_path):
         database.execute("CREATE TABLE other (firm TEXT)")
     address = f"duckdb://{folder}/shop.db"
     with pytest.raises(
-        DataError, match=r"orders: expected one of the tables other; found 'orders'; correct"
+        DataError, match=r"orders: expected a table that the user of the database may read; found"
     ) as refused:
         build_orders(tmp_path / "o.parquet", address)
     assert SECRET not in "".join(traceback.format_exception_only(refused.value))
@@ -300,38 +302,40 @@ def test_a_server_where_nobody_listens_is_said_to_be_dead(tmp_path):
         build_orders(tmp_path / "o.parquet", ADDRESSES[0])
 
 
-@pytest.fixture
-def shop(tmp_path):
-    """A database with orders in a schema, and those orders in Parquet."""
-    pytest.importorskip("ibis")
-    rows = orders()
-    rows.to_parquet(tmp_path / "orders.parquet")
-    with duckdb.connect(tmp_path / "shop.db") as database:
-        database.execute("CREATE SCHEMA eu")
-        database.execute(f"CREATE TABLE eu.orders AS FROM '{tmp_path}/orders.parquet'")
-    return f"duckdb://{tmp_path}/shop.db"
-
-
 WRONG = {
-    "eu.sales": "expected one of the tables orders; found 'sales'; correct the name",
-    "us.orders": "expected one of the schemas eu, .*main.*; found 'us'; name the table as SCHEMA",
+    "eu.sales": "expected one of the tables orders, rates; found 'sales'; correct the name",
+    "us.orders": "expected one of the schemas eu, main; found 'us'; name the table as SCHEMA.TABLE",
     "orders": "expected one of the tables none; found 'orders'; correct the name, and write SCHEMA",
+    "eu.rates": r"expected a table that the user .* may read; found .* read \(RuntimeError\); ask for",
 }
 
 
+class Remote:
+    """A connection to a database in which no table can be opened."""
+
+    current_database = "main"
+    tables: ClassVar = {"main": [], "eu": ["rates", "orders"]}
+
+    def table(self, name, database):
+        raise RuntimeError(SECRET)
+
+    def list_databases(self):
+        return [*self.tables]
+
+    def list_tables(self, database):
+        return self.tables[database]
+
+
 @pytest.mark.parametrize("table", WRONG)
-def test_a_wrong_table_and_a_wrong_schema_have_a_sentence_each(tmp_path, shop, table):
-    with pytest.raises(DataError, match=f"^{table}: {WRONG[table]}"):
-        build_orders(tmp_path / "o.parquet", shop, table)
+def test_a_wrong_table_and_a_wrong_schema_have_a_sentence_each(table):
+    with pytest.raises(DataError, match=f"^{table}: {WRONG[table]}") as refused:
+        open_table(Remote(), Path(table))
+    assert refused.value.__context__ is None  # which has the address
 
 
-def test_the_map_of_a_table_is_that_of_the_same_rows_in_a_file(tmp_path, shop, capsys):
-    assert main(["map", "eu.orders", "--engine", shop]) == 0
-    of_table = capsys.readouterr().out
-    of_file = propose(tmp_path / "orders.parquet")
-    keys = [
-        [line.partition("  #")[0] for line in text.splitlines()[1:] if not line.startswith("#")]
-        for text in (of_table, of_file)
-    ]
-    assert sorted(keys[0]) == sorted(keys[1])
-    assert "  month: month" in keys[0]
+def test_a_schema_that_the_address_names_and_the_database_lacks_is_said_so():
+    remote = Remote()
+    remote.current_database = None
+    found = "expected one of the schemas eu, main; found another one in --engine; name"
+    with pytest.raises(DataError, match=found):
+        open_table(remote, Path("orders"))
