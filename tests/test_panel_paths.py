@@ -306,7 +306,7 @@ WRONG = {
     "eu.sales": "expected one of the tables orders, rates; found 'sales'; correct the name",
     "us.orders": "expected one of the schemas eu, main; found 'us'; name the table as SCHEMA.TABLE",
     "orders": "expected one of the tables none; found 'orders'; correct the name, and write SCHEMA",
-    "eu.rates": r"expected a table that the user .* may read; found .* read \(RuntimeError\); ask for",
+    "eu.rates": r"expected a table that the user .* may read; found .* \(RuntimeError\); ask for",
 }
 
 
