@@ -3,6 +3,11 @@
 ``data/datapackage.json`` states what a row of each file does and does not represent, the type and
 constraints of each column, and the hash of the bytes last accepted. `check` and `accept` compare
 files with it; `load` checks only the hash.
+
+A table is of one event or of all. That of an event stands in ``data/events/EVENT``, and its name in
+the descriptor begins with the event: ``amazon_2021/claims``. A short name, ``claims``, means the
+table of the event that is studied, which `study` sets. If an event adds rows to a table of all, the
+short name means both.
 """
 
 from __future__ import annotations
@@ -34,8 +39,11 @@ DATA = Path(__file__).resolve().parents[1] / "data"
 """The repository's data folder; every function accepts another as ``root``."""
 
 DESCRIPTOR = "datapackage.json"
+SHIPPED = "amazon_2021"
+"""The event that comes with the project."""
 LOADED: set[str] = set()
 """Names of the files loaded so far, of which a report says that it read them."""
+_studied = [SHIPPED]
 DTYPES = {
     "string": "str",
     "number": "float64",
@@ -45,6 +53,38 @@ DTYPES = {
 }
 COMPLETE = {"integer": "int64", "year": "int64", "boolean": "bool"}  # if no value may be missing
 SHOWN = 20  # problems listed in a message
+
+
+def study(event: str) -> None:
+    """Set the event whose tables short names mean from now on.
+
+    Parameters
+    ----------
+    event : str
+        A folder of ``data/events``; empty for an event without public figures.
+    """
+    _studied[0] = event
+
+
+def studied() -> str:
+    """Return the event whose tables short names mean."""
+    return _studied[0]
+
+
+def events(root: Path = DATA) -> list[str]:
+    """Return the events that have tables of public figures, in the order of the descriptor."""
+    return [*dict.fromkeys(event for event, _ in _of_events(root))]
+
+
+def tables(event: str, root: Path = DATA) -> list[str]:
+    """Return the short names of an event's tables."""
+    return [table for of, table in _of_events(root) if of == event]
+
+
+def _of_events(root: Path) -> list[tuple[str, str]]:
+    """Return the event and the short name of each table of an event."""
+    names = [entry["name"].partition("/") for entry in package(root)["resources"]]
+    return [(event, table) for event, _, table in names if table]
 
 
 def package(root: Path = DATA) -> dict[str, Any]:
@@ -122,16 +162,29 @@ def _refuse_resources(path: Path, entries: list[dict[str, Any]]) -> None:
 def card(name: str, root: Path = DATA) -> dict[str, Any]:
     """Return a file's card: its entry in the descriptor.
 
-    Its keys include title, notThis, path, hash, vintage and schema.
+    Its keys include title, notThis, path, hash, vintage and schema. If a short name means two
+    files, it is the card of the event's.
     """
-    entries = {entry["name"]: entry for entry in package(root)["resources"]}
-    if name not in entries:
-        names = ", ".join(entries)
+    return _cards(name, root)[-1]
+
+
+def _cards(name: str, root: Path, event: str | None = None) -> list[dict[str, Any]]:
+    """Return the cards that a name means: that of all events first."""
+    found = _meant(name, root, event)
+    if not found:
+        names = ", ".join(entry["name"] for entry in package(root)["resources"])
         raise DataError(
             f"Cannot find the file {name!r}: {DESCRIPTOR} declares only {names}; choose or"
             " declare one"
         )
-    return dict(entries[name])
+    return found
+
+
+def _meant(name: str, root: Path, event: str | None) -> list[dict[str, Any]]:
+    of = studied() if event is None else event
+    names = (name, f"{of}/{name}")
+    entries = package(root)["resources"]
+    return [dict(entry) for each in names for entry in entries if entry["name"] == each]
 
 
 def newest(root: Path = DATA) -> dict[str, Any]:
@@ -139,15 +192,18 @@ def newest(root: Path = DATA) -> dict[str, Any]:
     return dict(max(package(root)["resources"], key=lambda entry: entry["vintage"]))
 
 
-def load(name: str, *, root: Path = DATA) -> pd.DataFrame:
+def load(name: str, *, root: Path = DATA, event: str | None = None) -> pd.DataFrame:
     """Load a file as a typed DataFrame.
 
     Parameters
     ----------
     name : str
-        Name in the descriptor, for example ``"listed_sellers"``.
+        Name in the descriptor, for example ``"market_targets"``, or the short name of an event's
+        table, for example ``"listed_sellers"``.
     root : Path
         Data folder that contains ``datapackage.json``.
+    event : str, optional
+        The event of a short name; by default the one that is studied.
 
     Returns
     -------
@@ -158,14 +214,31 @@ def load(name: str, *, root: Path = DATA) -> pd.DataFrame:
     Raises
     ------
     DataError
-        If the file is not declared, is missing, or differs from the accepted bytes.
+        If the file is not declared, is missing, or differs from the accepted bytes; or if an event
+        repeats a row of the table that it adds to.
     """
     import pandas as pd
 
-    entry = card(name, root)
-    LOADED.add(name)
+    cards = _cards(name, root, event)
+    tables = [_table(entry, root) for entry in cards]
+    if len(tables) == 1:
+        return tables[0]
+    both = pd.concat(tables, ignore_index=True)
+    key = cards[0]["schema"].get("primaryKey", list(both))
+    if (twice := both.duplicated(key)).any():
+        row = ", ".join(both.loc[twice, key].iloc[0].astype(str))
+        paths = " and ".join(str(root / entry["path"]) for entry in cards)
+        raise DataError(f"Cannot read {paths} together: both have {row}; remove it from one")
+    return both
+
+
+def _table(entry: dict[str, Any], root: Path) -> pd.DataFrame:
+    """Load the file of a card."""
+    import pandas as pd
+
+    LOADED.add(entry["name"])
     content, changed = _read(entry, root)
-    _refuse(changed, f"load {name}")
+    _refuse(changed, f"load {entry['name']}")
     if "schema" not in entry:
         raise DataError(f"Cannot load {root / entry['path']}: it is no table of text; open it")
     fields = entry["schema"]["fields"]
@@ -222,13 +295,14 @@ def documents(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def verified(name: str, *, root: Path = DATA) -> str:
-    """Check a file's bytes against its hash, and return its card as JSON.
+    """Check the bytes that a name means against their hashes, and return the cards as JSON.
 
     Raises DataError under the same conditions as `load`.
     """
-    entry = card(name, root)
-    _refuse(_read(entry, root)[1], f"load {name}")
-    return json.dumps(entry)
+    cards = _cards(name, root)
+    for entry in cards:
+        _refuse(_read(entry, root)[1], f"load {entry['name']}")
+    return json.dumps(cards)
 
 
 def check_files(root: Path = DATA, *, accepted: str = "") -> pd.DataFrame:

@@ -1,9 +1,14 @@
-"""Events, each a crackdown described by a file in ``data/events``."""
+"""Events, each a crackdown described by ``event.yml`` in a folder of ``data/events``.
+
+The tables of the event's public figures stand beside that file. Which there may be is listed in
+``docs/another-event.md``.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 from fewtreated.errors import DesignError, refuse
 from pydantic import BeforeValidator, Field, model_validator
@@ -13,8 +18,19 @@ from analysis.provenance import ROOT
 from analysis.untrusted import inside, located
 from analysis.yaml import Labels, Text, Texts, Written, is_like, load
 
-ON_RECORD = "amazon_2021"  # the event whose public figures are in data/facts
+if TYPE_CHECKING:
+    import pandas as pd  # slow; imported only where a table is read
+
 EVENTS = ROOT / "data" / "events"
+
+QUESTIONS = (
+    "growth_positive",
+    "growth_not_lower",
+    "share_unchanged",
+    "more_presence_elsewhere",
+    "more_sales_elsewhere",
+)
+"""What the reports on a panel ask."""
 
 ClaimAndReading = Annotated[
     tuple[str, str], BeforeValidator(lambda text: str(text).partition(" ")[::2])
@@ -75,6 +91,7 @@ class Event(Written):
     origin: Text  # code of the firms whose growth is studied
     origin_name: Text  # the adjective, as printed
     waves: Annotated[tuple[Month, ...], Field(min_length=1)]  # months of the closures
+    speakers: Labels = Field(default={})  # by party, in the order of a scorecard: who speaks
     readings: dict[
         Text, ClaimAndReading
     ] = {}  # rows of readings.csv, by the question that tests them
@@ -140,58 +157,94 @@ class Event(Written):
         return str(answers.model_dump(by_alias=True)[word])
 
     @property
-    def on_record(self) -> bool:
-        """Whether the public figures describe this event.
+    def record(self) -> str:
+        """Folder of ``data/events`` whose public figures describe this event; empty if none does.
 
-        Its waves, claims and threats may differ from those of the event on record.
+        Waves, claims, readings and threats may differ from those in the file of that folder.
         """
-        same = {"title", "home", "platforms", "destinations", "origin", "origin_name", "readings"}
-        return self.model_dump(include=same) == read_event(ON_RECORD).model_dump(include=same)
+        same = {"title", "home", "platforms", "destinations", "origin", "origin_name"}
+        mine = self.model_dump(include=same)
+        for name in data.events():
+            if load(_file_of(name), Event).model_dump(include=same) == mine:
+                return name
+        return ""
+
+    def register(self, table: str) -> pd.DataFrame:
+        """Return the event's ``claims``, ``readings`` or ``threats``; no rows if it has no table.
+
+        An event without public figures keeps its claims and threats in its own file.
+        """
+        if table in data.tables(self.record):
+            return data.load(table, event=self.record)
+        return data.load(table, event=data.SHIPPED).head(0)
+
+    def is_told_by(self, record: str) -> bool:
+        """Whether the reports on the public figures in a folder of ``data/events`` are about it.
+
+        They judge the readings of that event, so it must have the same.
+        """
+        return self.record == record and self.readings == load(_file_of(record), Event).readings
 
 
-def read_event(name: str, *, on_record: bool = False) -> Event:
+def read_event(name: str, *, record: str = "") -> Event:
     """Read an event by name from ``data/events``, or from a ``.yml`` file.
 
-    With `on_record`, raise DesignError if there are no public figures for the event.
+    With `record`, raise DesignError if the public figures in that folder of ``data/events`` do not
+    describe the event.
     """
-    if name.endswith(".yml"):
-        path = located("event", name)
-    else:
-        path = inside(EVENTS, f"{name}.yml")
+    path = located("event", name) if name.endswith(".yml") else _file_of(name)
     if not path.is_file():
-        there = ", ".join(sorted(file.stem for file in EVENTS.glob("*.yml")))
+        there = ", ".join(sorted(file.parent.name for file in EVENTS.glob("*/event.yml")))
         raise DesignError(f"Cannot find the event {name!r}; choose from {there}")
     event = load(path, Event)
     for key, expected, wrong in _faults(event):
         if wrong:
             refuse(f"{path}, key {key}", expected, ", ".join(sorted(wrong)), "correct the file")
-    if on_record and not event.on_record:
+    if record and not event.is_told_by(record):
         raise DesignError(
-            f"Cannot use public figures for {event.title!r}: the figures in data/facts describe"
-            f" {ON_RECORD}; supply a panel, or choose {ON_RECORD}"
+            f"Cannot use public figures for {event.title!r}: the figures of this report describe"
+            f" {record}; supply a panel, or choose {record}"
         )
     return event
+
+
+def told_by(notebook: str) -> str:
+    """Return the event of whose public figures a notebook tells.
+
+    It is that of the notebook's folder in ``notebooks/``, or else the one that ships.
+
+    >>> told_by("02_growth"), told_by("panel/03_growth")
+    ('amazon_2021', 'amazon_2021')
+    """
+    folder = notebook.partition("/")[0]
+    return folder if folder in data.events() else data.SHIPPED
+
+
+def _file_of(name: str) -> Path:
+    """Return the file of an event in ``data/events``."""
+    return inside(EVENTS, f"{name}/event.yml")
 
 
 def _faults(event: Event) -> Iterator[tuple[str, str, set[str]]]:
     """Yield what an event names and our data do not know: its key, what is expected, the names."""
     own = {*event.own}
-    known = {*data.load("claims")["claim_id"]}
-    yield "claims", "ids in claims.csv", {*event.claims} - own - known
+    known = {*event.register("claims")["claim_id"]}
+    or_own = "" if event.record else ", which this event has not, or entries with their keys"
+    yield "claims", f"ids in claims.csv{or_own}", {*event.claims} - own - known
     yield "claims", "ids that are not in claims.csv", own & known
     undescribed = {name for name, threat in event.threats.items() if not threat}
-    yield "threats", "ids in threats.csv", undescribed - {*data.load("threats")["threat_id"]}
-    ledger = data.load("readings")
+    undescribed -= {*event.register("threats")["threat_id"]}
+    yield "threats", f"ids in threats.csv{or_own}", undescribed
+    ledger = event.register("readings")
     readings = {*zip(ledger["claim_id"], ledger["reading"].fillna(""), strict=True)}
     unread = {*event.readings.values()} - readings
     yield "readings", "readings in readings.csv", {" ".join(pair) for pair in unread}
     questions = [question for claim in event.own.values() for question in claim.readings]
-    answered = load(EVENTS / f"{ON_RECORD}.yml", Event).readings
-    unasked = {*event.readings, *questions} - {*answered}
-    yield "readings", f"questions among {', '.join(answered)}", unasked
+    unasked = {*event.readings, *questions} - {*QUESTIONS}
+    yield "readings", f"questions among {', '.join(QUESTIONS)}", unasked
     twice = {one for one in questions if questions.count(one) > 1}
     yield "readings", "each question once", twice
     names = {" ".join(pair).strip() for pair in (*readings, *event.asked.values())}
     expected = "questions that reports ask, or names of readings"
-    yield "answers", expected, {*event.answers} - {*answered} - names
-    yield "headline", expected, {*event.headline} - {*answered} - names
+    yield "answers", expected, {*event.answers} - {*QUESTIONS} - names
+    yield "headline", expected, {*event.headline} - {*QUESTIONS} - names

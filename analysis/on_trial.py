@@ -67,9 +67,7 @@ def of_share() -> list[Published]:
     figures = frame.assign(by=frame["publisher"], low=frame["relative"], high=frame["relative"])
     of = frame["definition"].mask(frame["definition"].str.startswith("top sellers"), SHARE_OF_TOP)
     reported = as_published(figures[FIGURE].assign(first=frame["last"], of=of))
-    stated = (
-        data.load("chinese_seller_share").query("unit == 'percentage points, as stated'").iloc[0]
-    )
+    stated = data.load("origin_shares").query("unit == 'percentage points, as stated'").iloc[0]
     change = totals.stated_change()
     own = Published(
         by=stated["source_publisher"],
@@ -86,7 +84,7 @@ def of_suspended() -> list[Published]:
 
     Each is a count by one party, times a number of sellers estimated by another.
     """
-    population = data.load("chinese_seller_share").query("unit == 'merchants'").iloc[0]
+    population = data.load("origin_shares").query("unit == 'merchants'").iloc[0]
     counts = claims.counts()
     parts = 100 * counts["value"] / population["value"]
     by = counts["counted_by"] + TIMES + population["source_publisher"]
@@ -109,7 +107,7 @@ def rests_on() -> list[str]:
 
 def of_turns() -> list[Published]:
     """Return who dates the turns in the share of top sellers."""
-    dated = data.load("chinese_seller_share").query(
+    dated = data.load("origin_shares").query(
         "measure.str.startswith('share of top sellers based in the US')"
     )
     turns = {month: name for name, month in TURNS.items()}

@@ -2,7 +2,7 @@
 
 A published series has one publisher, measure, definition and population. Bounds and estimates are
 marked as such in every period. Series with different publishers or definitions are joined only if
-``data/splices.csv`` states the reason.
+``splices.csv`` states the reason.
 """
 
 from __future__ import annotations
@@ -188,7 +188,7 @@ def _selected(frame: pd.DataFrame, column: str, value: Any, failure: str) -> pd.
 
 
 def splice(splice_id: str) -> Series:
-    """Splice the segments declared in data/splices.csv into an annual series."""
+    """Splice the segments declared in splices.csv into an annual series."""
     declared = data.load("splices")
     stretches = declared[declared["splice_id"] == splice_id]
     names = ", ".join(declared["splice_id"].unique())
@@ -413,7 +413,7 @@ def _refuse_several(frame: pd.DataFrame, identified_by: Sequence[str], failure: 
             values = ", ".join(f"{value!r} ({count})" for value, count in counts.items())
             spans.append(f"{len(counts)} values of {column}: {values}")
     if spans:
-        remedy = "choose one value of each, or declare a splice in data/splices.csv"
+        remedy = "choose one value of each, or declare a splice in splices.csv"
         raise DataError(f"{failure}: the {len(frame)} rows found have {'; '.join(spans)}; {remedy}")
     for period, group in frame.groupby("period"):
         if len(set(group["value"])) > 1:
@@ -429,5 +429,5 @@ def _refuse_different(attribute: str, left: Series, right: Series) -> None:
     its = getattr(right, attribute)
     if mine != its:
         clash = f"their {attribute}s differ: {mine!r} and {its!r}"
-        remedy = f"use series with the same {attribute}, or declare a splice in data/splices.csv"
+        remedy = f"use series with the same {attribute}, or declare a splice in splices.csv"
         raise DataError(f"Cannot combine {left.name!r} and {right.name!r}: {clash}; {remedy}")

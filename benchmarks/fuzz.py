@@ -308,7 +308,7 @@ def odd_documents(draw: st.DrawFn, right: dict[str, Any]) -> bytes:
 
 def read_descriptor(path: Path) -> None:
     """Load a data file through its descriptor."""
-    shutil.copy(ROOT / "data" / "counts.csv", path.parent)
+    shutil.copy(ROOT / "data" / "events" / "amazon_2021" / "counts.csv", path.parent)
     data.load("counts", root=path.parent)
     data.check_files(path.parent)
 
@@ -329,7 +329,7 @@ def cases() -> dict[str, Case]:
         "event": (
             "a.yml",
             lambda path: read_event(str(path)),
-            as_written(EVENTS / "amazon_2021.yml"),
+            as_written(EVENTS / "amazon_2021" / "event.yml"),
         ),
         "schedule": (
             "a.yml",

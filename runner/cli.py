@@ -13,7 +13,7 @@ from fewtreated.errors import DataError, DesignError
 from typer import Argument, Option
 
 from analysis import parameters
-from analysis.event import ON_RECORD
+from analysis.data import SHIPPED
 from analysis.provenance import ROOT
 from runner import Exit, ReportError, disk_full, kernels, release, say, schedule
 
@@ -73,7 +73,7 @@ Folder = Annotated[
     Path, Argument(metavar="RELEASE", help="Folder of a release, such as reports/latest.")
 ]
 Event = Annotated[
-    str | None, Option(metavar="NAME", help=f"Event that the panel covers; default: {ON_RECORD}.")
+    str | None, Option(metavar="NAME", help=f"Event that the panel covers; default: {SHIPPED}.")
 ]
 
 Engine = Annotated[
@@ -262,7 +262,7 @@ def panel_(
     from analysis.panel.read import build_panel
 
     _refuse_existing(out)
-    of = read_event(event or ON_RECORD)
+    of = read_event(event or SHIPPED)
     how: dict[str, Any] = {"map": map_, "home": of.home, "platforms": [*of.platforms]}
     lines = build_panel(source, out, **how, pieces=pieces, sample=sample, engine=engine)
     say(lines.to_string(index=False, float_format="{:,.2f}".format, na_rep=""))
@@ -388,7 +388,7 @@ def simulate(
 
 def _own_panel(panel: Path | None, map_: Path | None, event: str | None) -> dict[str, str] | None:
     if panel is not None:
-        return schedule.own_panel(panel, map_, event or ON_RECORD)
+        return schedule.own_panel(panel, map_, event or SHIPPED)
     if alone := f"--map {map_}" if map_ else f"--event {event}" if event else "":
         raise DesignError(
             f"Option {alone} needs a panel of your own; add --panel FILE, or use -p event=NAME"

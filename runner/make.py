@@ -57,8 +57,8 @@ def make(run: Run, jobs: list[Job], read: Verdicts | None = None) -> None:
 
 
 def make_reader(run: Run, job: Job) -> None:
-    """Make a report that reads the verdicts of the others, listing those that failed."""
-    inputs = [each for each in run.jobs if each.turn < job.turn]
+    """Make a report that reads the verdicts of others, listing those that failed."""
+    inputs = [each for each in run.jobs if job.reads(each)]
     failed = [each.name for each in inputs if each.name in run.failures]
     read = {
         each.name: run.verdicts[each.name]
@@ -204,8 +204,8 @@ def again(
     read = None
     if job.reads_verdicts:
         verdicts = standing.verdicts()
-        inputs = [each for each in jobs.values() if each.turn < job.turn and not each.sweep]
-        read = {each.name: verdicts[each.name] for each in inputs}
+        inputs = [each.name for each in jobs.values() if job.reads(each) and not each.sweep]
+        read = {name: verdicts[name] for name in inputs}
     common = {**publish.inputs(root), "beside": schedule.beside(jobs.values())}
     if publish.fingerprint(job, common, read) != entry.fingerprint:  # as in a draft
         raise DesignError(

@@ -18,7 +18,7 @@ from fewtreated.errors import DesignError
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 
 from analysis import data, parameters, yaml
-from analysis.event import ON_RECORD, read_event
+from analysis.event import Event, read_event, told_by
 from analysis.simulated import market_of
 from analysis.yaml import OneOrMore, Text, Written, is_like
 
@@ -148,8 +148,8 @@ class Report(Plan):
     name: Annotated[
         str,
         is_like(
-            "a name such as 02_growth or simulated/panel_03_growth",
-            rf"(simulated/)?(?!\w*__)(\d\d|{PANEL}\d\d|{METHODS})_\w+",
+            "a name such as 02_growth, bazaar_2031/02_growth or simulated/panel_03_growth",
+            rf"(\w+/)?(?!\w*__)(\d\d|{PANEL}\d\d|{METHODS})_\w+",
         ),
     ]
     notebook: Annotated[
@@ -266,12 +266,21 @@ class Job:
     @property
     def is_brief(self) -> bool:
         """Whether the report is the brief, which is made last of all."""
-        return number(self.name) == "00"
+        return number(self.name).rpartition("/")[2] == "00"
+
+    @property
+    def event(self) -> str:
+        """The event that the report is about, as its parameter names it."""
+        return str(self.parameters.get("event", data.SHIPPED))
 
     @property
     def turn(self) -> int:
         """When the report is made: 0 first, 1 after the verdicts it reads, 2 for the brief."""
         return self.reads_verdicts + self.is_brief
+
+    def reads(self, other: Job) -> bool:
+        """Whether the report reads the verdicts of another: one made before it on its event."""
+        return other.turn < self.turn and other.event == self.event
 
     @property
     def notebook_name(self) -> str:
@@ -290,9 +299,11 @@ def number(name: str) -> str:
 
     >>> number("02_growth"), number("simulated/panel_03_growth"), number("methods_scenarios")
     ('02', 'panel_03', 'methods_scenarios')
+    >>> number("bazaar_2031/02_growth")
+    'bazaar_2031/02'
     """
     plain = name.removeprefix(SIMULATED)
-    numbered = re.match(rf"({PANEL})?\d\d", plain)
+    numbered = re.match(rf"(\w+/)?({PANEL})?\d\d", plain)
     if numbered:
         return numbered[0]
     return plain.partition("__")[0]
@@ -307,7 +318,7 @@ def varied(name: str) -> list[str]:
     return name.split("__")[1:]
 
 
-def own_panel(path: Path, map: Path | None = None, event: str = ON_RECORD) -> dict[str, str]:
+def own_panel(path: Path, map: Path | None = None, event: str = data.SHIPPED) -> dict[str, str]:
     """Return the parameters that select the user's own panel.
 
     Paths are absolute, since kernels run in other folders.
@@ -437,7 +448,7 @@ def on_panel(scheduled: list[Job], panel: Mapping[str, str], given: Iterable[str
         event_file = [Path(panel["event"])]
     else:
         event_file = []
-    on_record = read_event(panel["event"]).on_record
+    event = read_event(panel["event"])
     jobs = list[Job]()
     for job in scheduled:
         fields = parameters.parameter_model(job.notebook).model_fields
@@ -453,9 +464,14 @@ def on_panel(scheduled: list[Job], panel: Mapping[str, str], given: Iterable[str
                 each.name for each in jobs
             ]:  # a sweep over markets gives one report on the panel
                 jobs.append(Job(name, job.notebook, mine, (*files, *event_file), plan=job.plan))
-        elif job.is_brief or (on_record and not job.name.startswith(SIMULATED)):
+        elif number(job.name) == "00" or _is_about(event, job):
             jobs.append(replace(job, parameters={**job.parameters, **mine}, files=(*event_file,)))
     return sorted(jobs, key=lambda job: (job.turn, number(job.name), job.name.startswith(PANEL)))
+
+
+def _is_about(event: Event, job: Job) -> bool:
+    """Return whether a report tells of the public figures of an event."""
+    return not job.name.startswith(SIMULATED) and event.is_told_by(told_by(job.notebook_name))
 
 
 def named(jobs: list[Job], market: str, whole: list[Job]) -> list[Job]:

@@ -1,6 +1,6 @@
 """List the public figures that no report in a release uses.
 
-Each is given with its reason in data/unused.csv.
+Each is given with its reason in ``unused.csv`` of its event.
 """
 
 from __future__ import annotations
@@ -12,17 +12,16 @@ import pandas as pd
 from analysis import data
 from runner.exports import facts
 
-FOLDER = "facts/"
 REASONS = "unused"
-NO_REASON = "no reason given; add a row to data/unused.csv"
+NO_REASON = "no reason given; add a row to unused.csv"
 KEYS = ["event_id", "claim_id"]
 
 
 def uncited(release: Path, data_folder: Path) -> pd.DataFrame:
     """Return the rows of real figures that no report in a release uses.
 
-    A row counts as unused if no report cites its address, or if ``data/unused.csv`` names it by its
-    own id, since one address can hold several figures.
+    A row counts as unused if no report cites its address, or if ``unused.csv`` names it by its own
+    id, since one address can hold several figures.
 
     Parameters
     ----------
@@ -43,11 +42,11 @@ def uncited(release: Path, data_folder: Path) -> pd.DataFrame:
         If a file of figures differs from its descriptor.
     """
     cited = _cited(release)
-    reasons = data.load(REASONS, root=data_folder)
-    cards = [
-        card for card in data.package(data_folder)["resources"] if card["path"].startswith(FOLDER)
+    tables = [
+        _unused(event, table, cited, data_folder)
+        for event in data.events(data_folder)
+        for table in data.tables(event, data_folder)
     ]
-    tables = [_unused(card["name"], cited, reasons, data_folder) for card in cards]
     return pd.concat([table for table in tables if len(table)], ignore_index=True)
 
 
@@ -60,7 +59,7 @@ def listed(rows: pd.DataFrame) -> list[str]:
     lines = []
     for (file, row_id, address, reason), count in groups.items():
         what = row_id or f"{count} {'row' if count == 1 else 'rows'} from {address}"
-        lines.append(f"{FOLDER}{file}.csv: {what}: {reason}")
+        lines.append(f"{file}.csv: {what}: {reason}")
     return lines
 
 
@@ -69,24 +68,31 @@ def _cited(release: Path) -> set[str]:
     return {address for values in recorded for address in values}
 
 
-def _unused(file: str, cited: set[str], reasons: pd.DataFrame, data_folder: Path) -> pd.DataFrame:
-    """Return the unused rows of one file, with the first reason that fits each."""
-    rows = data.load(file, root=data_folder)
+def _unused(event: str, table: str, cited: set[str], data_folder: Path) -> pd.DataFrame:
+    """Return the unused rows of one table of an event, with the first reason that fits each."""
+    rows = data.load(f"{event}/{table}", root=data_folder)
     if "source_url" not in rows:
         return pd.DataFrame()
     if "provenance" in rows:
         rows = rows[rows["provenance"] == "real"]
     reason = pd.Series(NO_REASON, rows.index)
     named = pd.Series(False, rows.index)
+    reasons = pd.DataFrame({"file": [], "column": [], "words": [], "reason": []})
+    if REASONS in data.tables(event, data_folder):
+        reasons = data.load(REASONS, root=data_folder, event=event)
     for rule in (
-        reasons[reasons["file"] == file].iloc[::-1].itertuples()
+        reasons[reasons["file"] == table].iloc[::-1].itertuples()
     ):  # the first that fits is written last
         fits = rows[rule.column].fillna("").str.contains(rule.words, regex=False)
         reason = reason.mask(fits, rule.reason)
         named |= fits & (rule.column in KEYS)
     key = next((column for column in KEYS if column in rows), None)
     found = pd.DataFrame(
-        {"file": file, "id": rows[key] if key else "", "source_url": rows["source_url"]}
+        {
+            "file": f"{event}/{table}",
+            "id": rows[key] if key else "",
+            "source_url": rows["source_url"],
+        }
     )
     found["source_url"] = found["source_url"].fillna("no address")
     return found.assign(reason=reason)[named | ~rows["source_url"].isin(cited)]

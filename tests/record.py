@@ -7,7 +7,8 @@ from functools import lru_cache
 import numpy as np
 
 from analysis import grades, on_trial, parameters
-from analysis.event import ON_RECORD, read_event
+from analysis.data import SHIPPED
+from analysis.event import read_event
 from analysis.evidence import claims, households, listed, recentring, shift, threshold, totals
 from analysis.evidence.verdicts import NOT_SHOWN, NOT_TESTABLE, SUPPORTED, best
 from analysis.numbers import day, number, percent_change, points, quantity
@@ -60,7 +61,7 @@ def judged():
     """Judge every reading from public figures as the reports do, with the range of the effect on
     growth in full.
     """
-    event = read_event(ON_RECORD)
+    event = read_event(SHIPPED)
     growth = given("02_growth")
     effect = ladder().bounds("purchases")
     prices = listed.share_prices(FIRST, LAST, level=given("01_who_was_hit").conf).rows
@@ -121,7 +122,7 @@ def of_households():
         provenance="estimate",
         **grades.household_grade("V3_bounded"),
     )
-    return claims.judge(*read_event(ON_RECORD).readings["share_unchanged"], finding)
+    return claims.judge(*read_event(SHIPPED).readings["share_unchanged"], finding)
 
 
 def sentence_of_amazon(found):

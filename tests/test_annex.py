@@ -55,7 +55,7 @@ def test_the_annex_has_parameters_by_report_and_the_rest_once_with_the_reports_t
     text = pdf_text(tmp_path / "annex.pdf")
     assert "share = 0.4" in text
     assert "share = 0.5" in text
-    assert text.count("facts/claims.csv") == text.count("facts/events.csv") == 1
+    assert text.count("2021/claims.csv") == text.count("2021/events.csv") == 1
     recorded = pd.concat(
         [annex.facts(file).assign(report=name) for name, file in notebooks.items()]
     )

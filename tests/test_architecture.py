@@ -44,7 +44,7 @@ def test_every_file_and_name_on_the_page_exists(path, name):
     [
         ("analysis/data.py", "lode"),
         ("notebooks/00_brief.ipynb", "pd"),
-        ("data/readings.csv", "knd"),
+        ("data/events/amazon_2021/readings.csv", "knd"),
     ],
 )
 def test_a_name_that_is_not_there_is_not_known(path, name):

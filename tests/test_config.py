@@ -20,7 +20,7 @@ from analysis.panel.map import Map
 from market.parameters import FIRST_MONTH, PLATFORMS, WAVES
 from runner import schedule
 
-SHIPPED = EVENTS / "amazon_2021.yml"
+SHIPPED = EVENTS / "amazon_2021" / "event.yml"
 
 
 def written(folder, text, name="a.yml"):
@@ -193,7 +193,7 @@ def bazaar(tmp_path, **values):
 def test_an_event_needs_no_claims_threats_or_readings(tmp_path):
     event = read_event(bazaar(tmp_path))
     assert (event.claims, event.threats, event.readings, event.asked) == ({}, {}, {}, {})
-    assert not event.on_record
+    assert event.record == ""
 
 
 def test_an_event_holds_claims_and_threats_of_its_own(tmp_path):
@@ -237,9 +237,9 @@ def test_a_wrong_event_is_refused_and_named(tmp_path, kind):
 
 
 def test_public_figures_are_of_one_crackdown_whatever_its_waves_claims_and_threats(tmp_path):
-    assert read_event("amazon_2021", on_record=True) == read_event("amazon_2021")
+    assert read_event("amazon_2021", record="amazon_2021") == read_event("amazon_2021")
     copy = changed(tmp_path, waves=["2021-04", "2021-05"], claims=["C01"], threats=[])
-    event = read_event(copy, on_record=True)
+    event = read_event(copy, record="amazon_2021")
     assert [*event.claims] == ["C01"]
     assert set(event.asked) == {"growth_positive", "growth_not_lower"}
 
@@ -255,12 +255,13 @@ def test_public_figures_are_of_one_crackdown_whatever_its_waves_claims_and_threa
     ],
 )
 def test_public_figures_are_not_shown_as_those_of_another_event(tmp_path, values):
-    path = changed(tmp_path, **values)
-    assert not read_event(path).on_record
+    nothing = {"claims": [], "threats": [], "readings": {}, "answers": {}, "headline": []}
+    path = changed(tmp_path, **nothing | values)
+    assert not read_event(path).is_told_by("amazon_2021")
     with pytest.raises(
-        DesignError, match="the figures in data/facts describe amazon_2021; supply a panel"
+        DesignError, match="the figures of this report describe amazon_2021; supply a panel"
     ):
-        read_event(path, on_record=True)
+        read_event(path, record="amazon_2021")
 
 
 def test_an_unknown_event_is_refused_with_those_that_there_are():

@@ -15,7 +15,7 @@ from reading import read_json
 
 from analysis import data
 
-EVENTS = "facts/events.csv"
+EVENTS = "events/amazon_2021/events.csv"
 FEW = ("events", "claims", "threats", "splices")
 
 
@@ -23,7 +23,8 @@ FEW = ("events", "claims", "threats", "splices")
 def root(tmp_path):
     """Return a copy of some files of the data folder that a test may spoil."""
     package = read_json(data.DATA / "datapackage.json")
-    package["resources"] = [card for card in package["resources"] if card["name"] in FEW]
+    few = [f"{data.SHIPPED}/{name}" for name in FEW]
+    package["resources"] = [card for card in package["resources"] if card["name"] in few]
     root = tmp_path / "data"
     for card in package["resources"]:
         (root / card["path"]).parent.mkdir(parents=True, exist_ok=True)
@@ -125,7 +126,9 @@ def test_a_missing_file_and_a_name_that_is_not_declared_are_refused(root):
     (root / EVENTS).unlink()
     with pytest.raises(DataError, match="No such file or directory; restore it from git"):
         data.load("events", root=root)
-    with pytest.raises(DataError, match=r"declares only events, claims, .*; choose or declare one"):
+    with pytest.raises(
+        DataError, match=r"declares only amazon_2021/events, .*; choose or declare one"
+    ):
         data.load("event", root=root)
 
 
@@ -189,7 +192,7 @@ def test_a_type_that_load_does_not_know_is_refused(tmp_path):
 
 @pytest.mark.slow
 def test_a_row_that_is_cut_short_is_one_line_and_hides_no_other_file(root):
-    for name in ("facts/events.csv", "splices.csv"):
+    for name in (EVENTS, "events/amazon_2021/splices.csv"):
         (root / name).write_text((root / name).read_text() + "short,2019\n" * 30)
     message = refusal(root)
     assert "62 problems, the first 20 of which are:" in message
@@ -199,9 +202,9 @@ def test_a_row_that_is_cut_short_is_one_line_and_hides_no_other_file(root):
 
 def test_the_check_reports_the_problems_of_all_files_at_once_and_those_that_nothing_declares(root):
     edit(root / EVENTS, b",1135,", b",many,")
-    edit(root / "facts/threats.csv", b"2020-11", b"2020-14")
-    for name in ("facts/new.csv", "loose.csv", "facts/.DS_Store", ".backup.csv"):
-        (root / name).write_text("a\n1\n")
+    edit(root / "events/amazon_2021/threats.csv", b"2020-11", b"2020-14")
+    for name in ("new.csv", "loose.csv", ".DS_Store", ".backup.csv"):
+        ((root / EVENTS).parent / name).write_text("a\n1\n")
     message = refusal(root)
     assert 'events.csv: Type error in the cell "many"' in message
     assert 'threats.csv: The cell "2020-14"' in message
@@ -230,7 +233,7 @@ def test_an_accepted_change_loads_and_leaves_the_rest_of_the_descriptor_alone(ro
     ("name", "vintage", "said"),
     [
         ("events", "31.1.2027", "write it as YYYY-MM-DD"),
-        ("facts/new.csv", "2027-01-31", "choose or declare one"),
+        ("events/amazon_2021/new.csv", "2027-01-31", "choose or declare one"),
     ],
 )
 def test_no_date_and_no_declared_file_are_not_accepted(root, name, vintage, said):
@@ -267,8 +270,8 @@ def test_a_failed_write_leaves_the_descriptor_and_no_debris(root, monkeypatch):
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        (b'"name": "events",', b'"name" "events",', r"datapackage.json, line \d+: invalid JSON"),
-        (b'"name": "claims"', b'"name": "events"', "declares events twice"),
+        (b'"path": "events', b'"path" "events', r"datapackage.json, line \d+: invalid JSON"),
+        (b"amazon_2021/claims", b"amazon_2021/events", "declares amazon_2021/events twice"),
     ],
 )
 def test_a_spoiled_descriptor_is_refused(root, old, new, said):

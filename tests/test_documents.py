@@ -33,7 +33,8 @@ def names_of(event):
     return sorted(names | codes | {month[:4] for month in about.waves})
 
 
-FOREIGN = [name for file in sorted(EVENTS.glob("*.yml")) for name in names_of(file.stem)]
+SHIPPED = sorted(file.parent.name for file in EVENTS.glob("*/event.yml"))
+FOREIGN = [name for event in SHIPPED for name in names_of(event)]
 
 
 def document(path):

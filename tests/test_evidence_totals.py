@@ -166,7 +166,7 @@ def test_shares_over_time_are_chinese_ones_of_top_sellers_in_order_and_each_coun
 
 def test_a_share_relabelled_on_one_side_joins_nothing(monkeypatch):
     assert "Revoic" in set(totals.share_changes()["publisher"])
-    rows = series.qualified_rows("chinese_seller_share")
+    rows = series.qualified_rows("origin_shares")
     odd = rows["source_publisher"].eq("Revoic") & rows["date"].eq("2021-12")
     relabelled = rows.assign(definition=rows["definition"].mask(odd, "sales on amazon.com"))
     monkeypatch.setattr(series, "qualified_rows", lambda _: relabelled)

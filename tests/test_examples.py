@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.event import ON_RECORD, read_event
+from analysis.event import QUESTIONS, read_event
 from analysis.panel import read_panel
 from analysis.panel.map import attributes
 from analysis.provenance import ROOT
@@ -121,7 +121,7 @@ def test_the_event_of_the_tutorial_is_read_and_its_questions_are_all_that_there_
     (said,) = re.findall(
         r"There are five questions: (.*?)\.", TUTORIAL.read_text(encoding="utf-8"), re.DOTALL
     )
-    assert re.findall(r"`(\w+)`", said) == [*read_event(ON_RECORD).readings]
+    assert re.findall(r"`(\w+)`", said) == [*QUESTIONS]
 
 
 def test_the_tutorial_names_files_that_there_are_and_shows_the_map_as_it_is():

@@ -118,7 +118,7 @@ def test_a_refusal_in_a_notebook_is_one_sentence_and_any_other_error_keeps_its_l
 @pytest.mark.parametrize("folder", [".", "notebooks", "notebooks/examples"])
 def test_a_path_from_the_root_is_found_from_every_folder_of_notebooks(folder, monkeypatch):
     monkeypatch.chdir(ROOT / folder)
-    found = Study.open({"event": "data/events/amazon_2021.yml", "conf": 0.9, **TIDY})
+    found = Study.open({"event": "data/events/amazon_2021/event.yml", "conf": 0.9, **TIDY})
     assert len(found.panel.firms) == 192
 
 

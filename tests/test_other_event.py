@@ -76,7 +76,8 @@ def project(folder):
         "docs/glossary.md",
     ):  # each release says how it is cited, each report what its words mean
         shutil.copy(ROOT / file, folder / file)
-    (folder / "data" / "events" / "bazaar.yml").write_text(EVENT)
+    (folder / "data" / "events" / "bazaar").mkdir()
+    (folder / "data" / "events" / "bazaar" / "event.yml").write_text(EVENT)
     (folder / "bazaar.yml").write_text(EVENT)
     (folder / "stalls.map.yml").write_text("population: census\n")
     return folder
@@ -185,7 +186,7 @@ def test_no_report_on_public_figures_is_printed_under_the_other_event(other):
     done = run(other, name, "-p", "event=bazaar", "--out", "public")
     assert done.returncode == Exit.REFUSED
     assert (
-        f"{name}: Cannot use public figures for {TITLE!r}: the figures in data/facts describe"
+        f"{name}: Cannot use public figures for {TITLE!r}: the figures of this report describe"
         in done.stderr
     )
     assert list((other / "public").rglob("*.pdf")) == []

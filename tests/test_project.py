@@ -75,7 +75,7 @@ def test_no_tracked_text_names_a_path_of_one_machine(trace):
         "--",
         ".",
         ":!tests",
-        ":!data/facts",
+        ":!data/events",
         ":!*.ipynb",
     ]
     assert subprocess.run(command, capture_output=True, text=True, check=False).stdout == ""

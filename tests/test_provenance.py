@@ -22,7 +22,7 @@ MADE_OF = [
     "runner/pdf.py",
     "fewtreated/src/fewtreated/estimate.py",
     "notebooks/05_growth.ipynb",
-    "data/facts/events.csv",
+    "data/events/amazon_2021/events.csv",
     "docs/glossary.md",
     "runner/templates/tables.html.j2",
     "reports/filter.lua",

@@ -106,7 +106,7 @@ def test_half_years_keep_their_names():
             {"platform": "eBay", "series": "gmv_growth_yoy"},
             "2 values of unit: 'percent as reported'",
         ),
-        ({"platform": "Walmart"}, "values of series: .*declare a splice in data/splices.csv"),
+        ({"platform": "Walmart"}, "values of series: .*declare a splice in splices.csv"),
         (ALIBABA, r"'as named' \(28\), 'segment basis of 2023' \(11\)"),
     ],
 )
@@ -132,7 +132,7 @@ def test_two_populations_and_papers_that_cite_one_publisher_are_not_joined():
     with pytest.raises(
         DataError, match=r"4 values of publisher: 'ChinaTalk\.nl citing Marketplace Pulse'"
     ):
-        series.published("chinese_seller_share", **active)
+        series.published("origin_shares", **active)
 
 
 def test_a_period_with_two_values_is_refused_with_both(root):

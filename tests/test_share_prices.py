@@ -27,7 +27,7 @@ BEIJING = ["430047", "832000"]
 
 @pytest.fixture(scope="module")
 def make():
-    return runpy.run_path(str(data.DATA / "prices" / "make.py"))
+    return runpy.run_path(str(data.DATA / "events" / "amazon_2021" / "prices.py"))
 
 
 @pytest.fixture(scope="module")

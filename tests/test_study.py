@@ -108,7 +108,7 @@ def brought(tmp_path, simulated, months, **event):
     )
     few = replace(simulated.panel, firms=firms[kept], sales=simulated.panel.sales[kept])
     few.to_parquet(tmp_path / "mine.parquet")
-    content = YAML(typ="safe").load(EVENTS / "amazon_2021.yml") | event
+    content = YAML(typ="safe").load(EVENTS / "amazon_2021" / "event.yml") | event
     (tmp_path / "mine.yml").write_text(json.dumps(content))
     given = {"panel_path": str(tmp_path / "mine.parquet"), "event": str(tmp_path / "mine.yml")}
     return open_study(SETTINGS | given)
@@ -329,7 +329,9 @@ def test_a_window_that_begins_before_the_last_wave_is_said_and_has_no_grade(simu
 def test_a_word_that_a_grade_bars_names_the_panels_of_the_grade(simulated, monkeypatch):
     table = data.load("audit").query("preset == 'mid_3k'").assign(grade="do not use")
     load = data.load
-    monkeypatch.setattr(data, "load", lambda name: table if name == "audit" else load(name))
+    monkeypatch.setattr(
+        data, "load", lambda name, **of: table if name == "audit" else load(name, **of)
+    )
     told = simulated.judge("growth_not_lower", effect(), **ASKED)
     assert told.word == "Not testable"
     assert told.why.endswith("data such as these: medium closures (3 per cent of Chinese sales).")

@@ -33,7 +33,7 @@ def rows(tmp_path_factory):
 
 def test_a_figure_whose_address_is_cited_is_used_unless_the_reasons_name_it(rows):
     events = data.load("events").query("provenance == 'real'")
-    left = set(rows.loc[rows["file"] == "events", "id"])
+    left = set(rows.loc[rows["file"] == "amazon_2021/events", "id"])
     cited = set(
         events.loc[
             events["source_url"].isin(events.set_index("event_id")["source_url"][["E001", "E083"]])
@@ -52,7 +52,7 @@ def test_an_estimate_is_no_real_figure(rows):
 
 @pytest.mark.parametrize(("file", "names"), OF_THE_AUDIT.items())
 def test_each_figure_that_a_review_found_unused_has_a_reason(rows, file, names):
-    reasons = rows[rows["file"] == file].set_index("id")["reason"]
+    reasons = rows[rows["file"] == f"amazon_2021/{file}"].set_index("id")["reason"]
     assert (reasons[names] != NO_REASON).all()
 
 
@@ -65,10 +65,15 @@ def test_each_reason_stands_for_a_row():
 def test_the_first_reason_that_fits_is_given():
     lines = listed(
         pd.DataFrame(
-            {"file": ["events", "threats"], "id": ["E1", ""], "source_url": "u", "reason": "why"}
+            {
+                "file": ["a/events", "a/threats"],
+                "id": ["E1", ""],
+                "source_url": "u",
+                "reason": "why",
+            }
         )
     )
-    assert lines == ["facts/events.csv: E1: why", "facts/threats.csv: 1 row from u: why"]
+    assert lines == ["a/events.csv: E1: why", "a/threats.csv: 1 row from u: why"]
 
 
 @pytest.mark.slow

@@ -21,7 +21,8 @@ from matplotlib import pyplot as plt
 from pages import Page
 
 from analysis import data, yaml
-from analysis.event import ON_RECORD, read_event
+from analysis.data import SHIPPED
+from analysis.event import read_event
 from analysis.exhibits import blocks, brief, style, words
 from analysis.exhibits.fonts import printable
 from analysis.panel import array, opening, read_panel
@@ -155,7 +156,8 @@ def described(root, **changed):
 def test_a_descriptor_names_files_of_its_own_folder_only(tmp_path, path):
     root = tmp_path / "data"
     root.mkdir()
-    (tmp_path / "counts.csv").write_bytes((ROOT / "data" / "counts.csv").read_bytes())
+    counts = ROOT / "data" / "events" / "amazon_2021" / "counts.csv"
+    (tmp_path / "counts.csv").write_bytes(counts.read_bytes())
     (root / "link.csv").symlink_to(tmp_path / "counts.csv")
     os.mkfifo(root / "pipe.csv")
     for reader in (data.check_files, lambda root: data.load("counts", root=root)):
@@ -315,7 +317,7 @@ def test_all_signs_of_our_own_pages_are_printed():
     files = [
         *ROOT.glob("notebooks/*.ipynb"),
         *ROOT.glob("analysis/exhibits/*.py"),
-        *ROOT.glob("data/facts/*.csv"),
+        *ROOT.glob("data/events/*/*.csv"),
     ]
     lost = {
         sign
@@ -340,7 +342,7 @@ def test_a_label_of_a_figure_is_text_as_it_is():
 @pytest.mark.parametrize("evil", EVIL)
 def test_a_name_is_text_wherever_it_is_shown(evil):
     style.use("real")
-    event = read_event(ON_RECORD).model_copy(update={"title": evil})
+    event = read_event(SHIPPED).model_copy(update={"title": evil})
     shown = [
         brief.head([], event, failed=evil, panel=evil),
         blocks.figure(plt.figure(), evil, alt=evil, title=evil, source=evil),

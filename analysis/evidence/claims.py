@@ -16,22 +16,15 @@ from fewtreated.errors import DesignError
 from pydantic import ValidationError
 
 from analysis import data, series
-from analysis.event import ON_RECORD, Event, read_event
+from analysis.event import Event, read_event
 from analysis.evidence import sources, verdicts
 from analysis.evidence.sources import Admitted, Published
 from analysis.evidence.verdicts import Interval, Verdict
 
 NOTHING_ADMITTED = Admitted()
 OURS = "Our question"  # by whom a reading is asked that nobody claimed, in readings.csv
-SPEAKERS = {
-    "Amazon": "Amazon",
-    "Shenzhen Cross-Border E-Commerce Association": "Trade group",
-    "South China Morning Post": "Newspaper",
-    "Marketplace Pulse": "Analysts",
-    "Youkeshu": "Seller",
-    OURS: OURS,
-}
-"""Who speaks, by party, in the order in which a scorecard lists them."""
+RULE = ["kind", "about", "quantity", "unit", "totals", "confidence", "change", "notebook"]
+"""What a claim in an event's own file has of the reading whose question it answers."""
 QUOTED = re.compile("“.*”")
 INSERTED = re.compile(r" \[.*?\]")  # words that a newspaper put into a quotation
 ONLY_OWN = "Only {} gives a figure."
@@ -45,19 +38,20 @@ def readings(claims: Collection[str] | None = None, event: Event | None = None) 
     """Return the ledger of claims, with one row per reading.
 
     Each row has the columns of the claim and of its test; its `statement` ends with what is not
-    judged of the words of the claim. All claims are included by default. Readings of the claims in
-    an event's own file are tested like those that answer the same questions about 2021.
+    judged of the words of the claim. All claims of the event that is studied are included by
+    default. Readings of the claims in an event's own file are tested by the same rules as those
+    that answer the same questions about the event that ships.
     """
-    ledger = data.load("readings").merge(
-        data.load("claims"), on="claim_id", how="left", validate="m:1"
-    )
+    load = event.register if event else data.load
+    ledger = load("readings").merge(load("claims"), on="claim_id", how="left", validate="m:1")
     ledger["claimant"] = ledger.pop("asked_by").fillna(ledger["claimant"])
     ledger["statement"] += (" Not judged: " + ledger["omits"] + ".").fillna("")
     if event and event.own:
-        rules = read_event(ON_RECORD).readings
-        rows = ledger.fillna({"reading": ""}).set_index(["claim_id", "reading"])
+        asked = read_event(data.SHIPPED).readings
+        rules = data.load("readings", event=data.SHIPPED).fillna({"reading": ""})
+        rows = rules.set_index(["claim_id", "reading"])[RULE]
         extra = [
-            rows.loc[rules[question]].to_dict()
+            rows.loc[asked[question]].to_dict()
             | {"claim_id": claim, "reading": reading, "estimand": question}
             | {
                 "statement": event.own[claim].readings[question],
@@ -292,7 +286,7 @@ def judge(
     This is the one place where the word of the claimant or its agents is set aside: it is shown and
     never counted, for every kind of claim and whoever speaks.
 
-    ``data/readings.csv`` states the kind of each reading, and the confidence in verdicts from
+    ``readings.csv`` states the kind of each reading, and the confidence in verdicts from
     public figures. The confidence in a verdict from a panel or from households follows from its
     grade and checks (:func:`analysis.evidence.verdicts.confidence`).
 
@@ -471,8 +465,9 @@ def scored(judged: Sequence[Verdict]) -> pd.DataFrame:
     rows["quoted"] = quoted.str.replace(INSERTED, "", regex=True)
     rows["reads"] = rows["statement"].str.partition(" Not judged: ")[0]
     rows["change"] = rows["panel_change"].fillna(rows["change"])
-    order = {speaker: place for place, speaker in enumerate(SPEAKERS.values())}
-    rows["speaker"] = rows["party"].map(SPEAKERS).fillna(rows["party"])
+    speakers = {**read_event(data.studied()).speakers, OURS: OURS}
+    order = {speaker: place for place, speaker in enumerate(speakers.values())}
+    rows["speaker"] = rows["party"].map(speakers).fillna(rows["party"])
     rows["place"] = rows["speaker"].map(order)
     rows = rows.reset_index().sort_values(["place", "date", "name"], ignore_index=True)
     return rows.drop(columns=["claim", "statement", "panel_change", "place"])
@@ -537,7 +532,7 @@ def threat_register(event: Event | None = None) -> pd.DataFrame:
     event, return its own threats, which have no dates, or else the rows of the register that it
     lists.
     """
-    frame = data.load("threats")
+    frame = event.register("threats") if event else data.load("threats")
     frame = frame.assign(
         first=days_of_periods(frame["first_day"]),
         last=days_of_periods(frame["last_day"], last=True),

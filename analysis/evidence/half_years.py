@@ -44,7 +44,7 @@ def declared_series() -> pd.DataFrame:
 
     Sellers that have none are returned with the reason for it.
 
-    The columns are those of ``data/half_year_series.csv``.
+    The columns are those of ``half_year_series.csv``.
     """
     return data.load("half_year_series")
 

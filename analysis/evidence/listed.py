@@ -374,7 +374,7 @@ def frozen(firm: str) -> tuple[float, float]:
 def firms_on_record() -> pd.DataFrame:
     """Return the public record of each seller whose accounts were closed.
 
-    It is read from ``data/firms_on_record.csv``.
+    It is read from ``firms_on_record.csv``.
 
     Returns
     -------
@@ -434,7 +434,7 @@ def _windows_after(day: str) -> pd.DataFrame:
     if later.empty:
         raise DesignError(
             f"Cannot end the estimation window on {day}: no event window in"
-            " data/prices/windows.csv begins later; choose an earlier day"
+            " price_windows.csv begins later; choose an earlier day"
         )
     return later.sort_values("first_day", kind="stable")
 

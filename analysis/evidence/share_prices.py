@@ -24,7 +24,7 @@ def own_news(length: str) -> list[str]:
     Parameters
     ----------
     length : str
-        As at the end of the windows in ``data/prices/windows.csv``: "2d" or "10d".
+        As at the end of the windows in ``price_windows.csv``: "2d" or "10d".
     """
     windows = data.load("price_windows").dropna(subset="firm").sort_values("first_day")
     lengths = windows["window"].str.rsplit("_", n=1).str[-1]
@@ -153,7 +153,7 @@ def after_limit(prices: Estimate, term: str, *, same_limit: bool = False) -> pd.
         raise DesignError(
             f"Cannot compare {term} with shares that rose by the daily limit: its own share did not"
             " do so in the five days before, or its window is not in"
-            " data/facts/market_after_limit.csv"
+            " market_after_limit.csv"
         )
     others = rose.drop(index=own)
     if same_limit:

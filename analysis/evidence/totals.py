@@ -211,14 +211,14 @@ def shares_over_time() -> pd.DataFrame:
 
 def _sales_or_top() -> pd.DataFrame:
     """Return the published Chinese shares of sales or of top sellers, of any month."""
-    frame = series.qualified_rows("chinese_seller_share").query("unit == 'percent'")
+    frame = series.qualified_rows("origin_shares").query("unit == 'percent'")
     american = frame["measure"].str.contains("based in the US", regex=False)
     return frame[frame["definition"].str.match(SALES_OR_TOP) & ~american]
 
 
 def stated_change() -> float:
     """Return the change in the Chinese share of sales as stated by Amazon, in percentage points."""
-    stated = data.load("chinese_seller_share").query("unit == 'percentage points, as stated'")
+    stated = data.load("origin_shares").query("unit == 'percentage points, as stated'")
     return float(stated["value"].iloc[0])
 
 
@@ -254,9 +254,7 @@ def published_growth() -> pd.DataFrame:
     derived = pd.DataFrame(products, columns=["reading", "growth", "source", "of", "dates"])
     names = {"measure": "reading", "value": "growth", "publisher": "source"}
     stated = (
-        series.qualified_rows("chinese_seller_share")
-        .query("unit == 'percent yoy'")
-        .rename(columns=names)
+        series.qualified_rows("origin_shares").query("unit == 'percent yoy'").rename(columns=names)
     )
     stated = stated.assign(provenance="real", of="number of sellers", dates="2020 to 2021")
     stated["bound"] = stated["bound"].replace({"lower": "at least", "upper": "at most"})
@@ -281,7 +279,7 @@ def growth_sources() -> pd.DataFrame:
 
     The column `source_url` contains their sources.
     """
-    frame = data.load("chinese_seller_share")
+    frame = data.load("origin_shares")
     used = frame["source_url"].isin(share_changes()["source_url"]) & frame["date"].between(
         "2020-12", "2021-12"
     )

@@ -579,7 +579,7 @@ def unjudged(verdicts: Sequence[Verdict], event: Event) -> list[str]:
 
     Verdicts that are shown separately do not count. A claim without readings is listed by its id.
     """
-    ledger = data.load("readings")
+    ledger = event.register("readings")
     readings = [
         *zip(ledger["claim_id"], ledger["reading"].fillna(""), strict=True),
         *event.asked.values(),

@@ -128,7 +128,7 @@ def head(verdicts: Sequence[Verdict], event: Event, *, failed: str = "", panel: 
     html = box("headline", f"<strong>{escape(above)}</strong>")
     html += "".join(f"<p>{line}</p>" for line in lines if line)
     said = Part("brief", above, pd.DataFrame(columns=[*BRIEF], dtype=object))
-    return Block(html, above, (said, _spoken(best(verdicts))))
+    return Block(html, above, (said, _spoken(best(verdicts), event)))
 
 
 def answers(
@@ -172,9 +172,9 @@ def _word(verdict: Verdict) -> str:
     return shown
 
 
-def _spoken(verdicts: Sequence[Verdict]) -> Part:
+def _spoken(verdicts: Sequence[Verdict], event: Event) -> Part:
     """Return verdicts as data for export, with the date and source of each claim."""
-    ledger = data.load("claims").set_index("claim_id")[["date", "source_url"]].astype(str)
+    ledger = event.register("claims").set_index("claim_id")[["date", "source_url"]].astype(str)
     said = ledger.to_dict("index")
     rows = [
         {**dict(verdict), "party": verdict.party, **said.get(verdict.claim, {})}
@@ -234,7 +234,7 @@ def _unjudged(verdicts: Sequence[Verdict], event: Event) -> list[str]:
     names = (ledger["claim_id"] + " " + ledger["reading"]).str.strip()
     # Some claims lack a reading
     said = (
-        data.load("claims").set_index("claim_id")["claim"].to_dict()
+        event.register("claims").set_index("claim_id")["claim"].to_dict()
         | ledger.set_index(names)["statement"].to_dict()
     )
     return [said[name] for name in unjudged(verdicts, event)]
@@ -306,9 +306,9 @@ def picture(event: Event, what: str) -> Block:
     """Return a figure of the brief, drawn with the parameters of its report as it stands.
 
     `what` is "revenue", "dollars" or "places". The result is empty for another event than the one
-    on record.
+    that ships, whose reports these are.
     """
-    if not event.on_record:
+    if event.record != data.SHIPPED:
         return NOTHING
     number, draw = PICTURES[what]
     return figure(draw(), source=f"report {number}")

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import seaborn as sns
 
+from analysis import data
+from analysis.event import read_event
 from analysis.evidence import claims, listed
 from analysis.exhibits.answers import scorecard
 from analysis.exhibits.blocks import Block, table
@@ -239,7 +241,9 @@ def platforms_table(named: pd.DataFrame) -> Block:
 def counts_table(counts: pd.DataFrame) -> Block:
     """Return the table of published counts, from :func:`claims.counts`."""
     kinds = counts["what"].str.partition(" (")
-    who = counts["counted_by"].replace(claims.SPEAKERS).replace("Analysts", "Marketplace Pulse")
+    speakers = read_event(data.studied()).speakers
+    named = {party: who for party, who in speakers.items() if who != "Analysts"}
+    who = counts["counted_by"].replace(named)
     listed_counts = pd.DataFrame({"Counted by": who + ", " + counts["date"].map(day)})
     numbers = counts["value"].map("{:,.0f}".format)
     listed_counts["Number"] = kinds[2].str.rstrip(")") + " " + numbers

@@ -17,7 +17,7 @@ import pandas as pd
 from IPython import get_ipython
 
 from analysis import data, parameters, provenance
-from analysis.event import Event, read_event
+from analysis.event import Event, read_event, told_by
 from analysis.evidence import claims, verdicts
 from analysis.evidence.verdicts import Verdict
 from analysis.exhibits import answers, blocks, style
@@ -70,8 +70,7 @@ def start(notebook: str, *, on_record: bool = True) -> Event:
     """
     settings = _checked(notebook)
     style.use("real")
-    current.event = read_event(str(settings["event"]), on_record=on_record)
-    return current.event
+    return _study(read_event(str(settings["event"]), record=told_by(notebook) if on_record else ""))
 
 
 def start_simulated(notebook: str) -> str:
@@ -81,7 +80,7 @@ def start_simulated(notebook: str) -> str:
     """
     settings = _checked(notebook)
     if "event" in settings:
-        current.event = read_event(str(settings["event"]), on_record=True)
+        _study(read_event(str(settings["event"]), record=data.SHIPPED))
     market = market_of(parameters.NOTEBOOKS / f"{notebook}.ipynb", settings)
     style.use("simulated")
     return market
@@ -95,8 +94,15 @@ def start_panel(notebook: str, open_study: Callable[[Mapping[str, Any]], Study])
     """
     study = open_study(_checked(notebook))
     style.use(study.mark, study.file)
-    current.event = study.event
+    _study(study.event)
     return study
+
+
+def _study(event: Event) -> Event:
+    """Make an event that of the notebook; short names of tables are of it from now on."""
+    current.event = event
+    data.study(event.record)
+    return event
 
 
 def _checked(notebook: str) -> Mapping[str, Any]:

@@ -1,14 +1,14 @@
-"""Make the tables of share prices from the published prices: ``python data/prices/make.py SOURCE``.
+"""Make the tables of share prices from the published prices.
 
-SOURCE is the folder ``data`` of the public repository tszlam/trading at commit
-7434e50510dea09709784865b8a0148e30c3650e. It has one file per code, with a row per trading day, and
-prices adjusted for dividends and splits. Four tables are written to ``data/facts`` or to another
-folder (``--out``):
+Run ``python data/events/amazon_2021/prices.py SOURCE``. SOURCE is the folder ``data`` of the
+public repository tszlam/trading at commit 7434e50510dea09709784865b8a0148e30c3650e. It has one file
+per code, with a row per trading day, and prices adjusted for dividends and splits. Four tables are
+written to the folder of this file, or to another one (``--out``):
 
-- seller_stock_returns.csv: daily returns of the owners in ``data/prices/sellers.csv``.
+- seller_stock_returns.csv: daily returns of the owners in ``price_sellers.csv``.
 - market_stock_returns.csv: daily return of three markets.
 - market_car_ranks.csv: abnormal returns by rank of the market in the windows of
-  ``data/prices/windows.csv``.
+  ``price_windows.csv``.
 - market_after_limit.csv: abnormal returns of shares that rose by the daily limit in the five days
   before a window, for each window whose owner's share did so.
 
@@ -47,7 +47,6 @@ from fewtreated.estimators.abnormal_returns import MIN_DAYS, market_model
 from tqdm import tqdm
 
 HERE = Path(__file__).resolve().parent
-FACTS = HERE.parent / "facts"
 
 COLUMNS = {"日期": "date", "收盘": "close", "最高": "high", "涨跌幅": "change"}
 """Columns to read, by our names: day, closing price, highest price, change in per cent."""
@@ -163,7 +162,7 @@ def seller_returns(prices: Prices, sellers: pd.DataFrame) -> pd.DataFrame:
     if absent:
         raise DataError(
             f"Cannot make the returns of sellers: the source has no prices of {', '.join(absent)}; "
-            "give the whole source, or correct data/prices/sellers.csv"
+            "give the whole source, or correct price_sellers.csv"
         )
     parts = []
     for row in sellers.itertuples():
@@ -213,7 +212,7 @@ def cumulative(daily: pd.DataFrame, window: dict[str, str]) -> pd.Series:
         raise DataError(
             f"Cannot rank shares in the window {window['window']!r}: the source has no prices on"
             f" its first or last day, {window['first_day']} and {window['last_day']}; correct"
-            " data/prices/windows.csv"
+            " price_windows.csv"
         )
     return days.sum(min_count=len(days)).dropna().sort_values()
 
@@ -273,8 +272,8 @@ def after_limit(
 
 def tables(source: Path) -> tuple[dict[str, pd.DataFrame], Prices]:
     """Return the four tables by name, and the prices from which they are made."""
-    sellers = pd.read_csv(HERE / "sellers.csv")
-    windows = pd.read_csv(HERE / "windows.csv")
+    sellers = pd.read_csv(HERE / "price_sellers.csv")
+    windows = pd.read_csv(HERE / "price_windows.csv")
     prices = read(source)
     daily = {ALL: abnormal(prices.returns), MAIN: abnormal(prices.returns.loc[:, prices.main])}
     ranked = [ranks(table, windows).assign(market=market) for market, table in daily.items()]
@@ -297,7 +296,7 @@ def main() -> None:
         "source", type=Path, help="folder data of the source, with one file per code"
     )
     parser.add_argument(
-        "--out", type=Path, default=FACTS, help="folder for the tables; by default data/facts"
+        "--out", type=Path, default=HERE, help="folder for the tables; by default that of this file"
     )
     asked = parser.parse_args()
     made, prices = tables(asked.source)
