@@ -568,8 +568,10 @@ class Study:
 def kind_of_interval(effect: Estimate) -> str:
     """Return the kind of an effect's interval, in words.
 
-    A set consists of the limits of an interval and of an assumed part.
+    A set consists of the limits of an interval and of an assumed part. An exact value has no level.
     """
+    if (effect.conf_int == effect.value).all():
+        return effect.reason
     if np.isnan(effect.value).any():
         errors = effect.interval.partition(", ")[2]
         return (

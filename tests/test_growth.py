@@ -14,6 +14,7 @@ from analysis.estimands.catalogue import estimate_all
 from analysis.estimands.changes import estimated
 from analysis.estimands.design import Design
 from analysis.estimands.growth import (
+    EXACT,
     PARTS,
     against_others,
     effect_in_parts,
@@ -24,7 +25,8 @@ from analysis.estimands.growth import (
 )
 from analysis.estimands.robustness import early
 from analysis.estimate import refusal
-from analysis.evidence import verdicts
+from analysis.evidence import claims, verdicts
+from analysis.study import kind_of_interval
 from market import simulate
 
 COMMON = (-3.0, 2.0)
@@ -52,9 +54,9 @@ def random_firms(seed, n=300):
     return before, after, rng.random(n) < 0.1
 
 
-def grown(before, after, closed, brand=None):
+def grown(before, after, closed, brand=None, **about):
     """Return the growth of firms from one month to the same a year later, in which some of them are
-    closed.
+    closed; the panel is of a `population`.
     """
     sales = np.repeat(np.asarray(before)[:, np.newaxis, np.newaxis], 13, axis=2)
     sales[:, 0, 12] = after
@@ -64,7 +66,24 @@ def grown(before, after, closed, brand=None):
         comparison="spared_same_category",
         cluster="firm" if brand is None else "brand_group",
     )
-    return observed_growth(panel, design)
+    return observed_growth(replace(panel, **about), design)
+
+
+def test_the_growth_of_all_firms_of_a_census_is_exact_unless_some_lack_sales():
+    before = np.array([100.0, 50.0, 40.0, 10.0])
+    after = np.array([20.0, 75.0, 60.0, 35.2])
+    closed = np.arange(4) == 0
+    drawn = grown(before, after, closed)
+    assert drawn.conf_int[0, 0] < -4.9 < 0 < drawn.conf_int[1, 0]
+    fell = grown(before, after, closed, population="census")
+    assert fell.bounds("growth") == (pytest.approx(-4.9), pytest.approx(-4.9))
+    assert f"{fell:all}" == f"−4.9 percentage points ○ ({EXACT})"
+    assert kind_of_interval(fell) == EXACT
+    more = (np.append(before, np.nan), np.append(after, 3.0), np.append(closed, False))
+    assert grown(*more, population="census").bounds("growth") == drawn.bounds("growth")
+    found = claims.Finding(interval=fell.bounds("growth"), provenance="estimate", tier="panel")
+    assert found.word("positive") == verdicts.CONTRADICTED
+    assert replace(found, interval=drawn.bounds("growth")).word("positive") == verdicts.NOT_SHOWN
 
 
 def test_growth_is_what_a_pocket_calculator_gives():

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 Range = tuple[float, float]
 
 NOTHING: Range = (0.0, 0.0)  # no common effect: shows the estimate without a reader's interval
+EXACT = "exact, for a census has all firms"
 PARTS = (
     "closed",
     "incumbents",
@@ -380,7 +381,9 @@ def observed_growth(panel: Panel, design: Design) -> Estimate:
     -------
     Estimate
         "growth", percentage points of baseline sales. The standard error treats firms as draws from
-        a larger population. Refused if nothing was sold before, or there is only one cluster.
+        a larger population. A panel declared a census has all firms: if none lacks sales in these
+        months, their growth is exact, with both limits equal to it. Refused if nothing was sold
+        before, or there is only one cluster.
     """
     sample = design.sample(panel)
     own = sample.of_origin()
@@ -408,6 +411,14 @@ def observed_growth(panel: Panel, design: Design) -> Estimate:
         unit="percentage points",
         n=[len(observed)],
     )
+    if panel.population == "census" and not counts["dropped_missing"]:
+        grown = replace(
+            grown,
+            scores=None,
+            covariance=None,
+            limits=np.array([grown.value, grown.value]),
+            reason=EXACT,
+        )
     return sample.mark(grown)
 
 

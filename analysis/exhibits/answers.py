@@ -108,13 +108,14 @@ def _in_numbers(
 ) -> str:
     """Format a point estimate and its interval.
 
-    The interval is in brackets, or in parentheses if it consists of `bounds`.
+    The interval is in brackets, or in parentheses if it consists of `bounds`. An exact number, with
+    both ends equal to it, has none.
     """
     if pd.isna(estimate):
         point = ""
     else:
         point = quantity(estimate, unit)
-    if pd.isna(low):
+    if pd.isna(low) or low == high == estimate:
         ends = ""
     else:
         ends = span(low, high, unit)

@@ -278,7 +278,7 @@ class Estimate(Shown):
         counts = ", ".join(
             f"{name.replace('_', ' ')} {count:,}" for name, count in self.counts.items() if count
         )
-        if np.isnan(self.conf_int).all():
+        if (np.isnan(self.conf_int) | (self.conf_int == self.value)).all():
             interval = ""
         else:
             interval = f"{self.level:.0%} {self.interval}"
@@ -535,13 +535,16 @@ class Estimate(Shown):
         return written + self._mark + self._what_lacks(spec, within)
 
     def _point_and_range(self) -> tuple[str, str]:
-        """Write the value and the interval of the only term; empty text if missing."""
+        """Write the value and the interval of the only term; empty text if missing.
+
+        A value that is exact, since both ends are equal to it, has no interval to write.
+        """
         low, high = self.conf_int[:, 0].tolist()
         point = ""
         within = ""
         if not np.isnan(self.value[0]):
             point = self._number(float(self.value[0]))
-        if not np.isnan([low, high]).any():
+        if not np.isnan([low, high]).any() and not low == high == self.value[0]:
             within = self._range(low, high)
         return point, within
 
