@@ -34,7 +34,7 @@ def closures(preset: str, *, share: bool = True) -> str:
     Examples
     --------
     >>> closures("floor_3k"), closures("floor_3k", share=False)
-    ('small closures (0.85 per cent of Chinese sales)', 'small closures')
+    ("small closures (0.85 per cent of the origin's sales)", 'small closures')
     """
     if preset == "all":
         return "panels of all kinds"
@@ -47,7 +47,9 @@ def closures(preset: str, *, share: bool = True) -> str:
         of = kinds[preset]["share"]
     else:
         of = ""
-    return kinds[preset]["closes"] + (f" ({float(of):.2g} per cent of Chinese sales)" if of else "")
+    return kinds[preset]["closes"] + (
+        f" ({float(of):.2g} per cent of the origin's sales)" if of else ""
+    )
 
 
 def market_named(preset: str, first_seed: int, markets: int = 1) -> str:
@@ -56,7 +58,7 @@ def market_named(preset: str, first_seed: int, markets: int = 1) -> str:
     Without any, it is that of the panels in the full audit.
 
     >>> market_named("mid_3k", 1)
-    'medium closures (3 per cent of Chinese sales), seed 1'
+    "medium closures (3 per cent of the origin's sales), seed 1"
     """
     if markets == 0:
         return f"{closures('all')}, from the full audit"
@@ -93,7 +95,7 @@ def market_of(notebook: Path, settings: Mapping[str, Any]) -> str:
 def condition(market: str) -> str:
     """Return the phrase that introduces every statement about a simulated market.
 
-    >>> condition("medium closures (3 per cent of Chinese sales), seed 1")
+    >>> condition("medium closures (3 per cent of the origin's sales), seed 1")
     'In the simulated market (medium closures, seed 1):'
     """
     name = re.sub(

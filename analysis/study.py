@@ -135,9 +135,8 @@ class Study:
         """Raise DesignError if the panel's home platform or closures do not match the event."""
         if self.panel.platforms[0] != self.event.home:
             raise DesignError(
-                f"Cannot simulate an event with home platform {self.event.home}: the market closes"
-                f" accounts on {self.panel.platforms[0]}; supply a panel for that event, or choose"
-                " the event amazon_2021"
+                f"Cannot study an event with home platform {self.event.home}: the panel's is"
+                f" {self.panel.platforms[0]}; read or simulate the panel for this event"
             )
         self._refuse_no_origin()
         months = self.closed_by_month

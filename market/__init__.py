@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from fewtreated.errors import DesignError
 
 from analysis import provenance
+from analysis.data import SHIPPED
 
 if TYPE_CHECKING:
     from analysis.panel import Panel
@@ -30,7 +31,9 @@ FILES = (
 )  # of a simulated market: all are written, or none
 
 
-def simulate(preset: str, seed: int, **overrides: Any) -> tuple[Panel, Truth]:
+def simulate(
+    preset: str, seed: int, *, event: str = SHIPPED, **overrides: Any
+) -> tuple[Panel, Truth]:
     """Simulate one market, and return its panel and truth.
 
     Parameters
@@ -39,6 +42,9 @@ def simulate(preset: str, seed: int, **overrides: Any) -> tuple[Panel, Truth]:
         One of :data:`market.parameters.PRESETS`.
     seed : int
         Non-negative. The same preset, seed and overrides yield the same panel and truth to the bit.
+    event : str
+        Event whose platforms, origin and months the market has, as for
+        :func:`analysis.event.read_event`. Nothing else of it changes the market.
     **overrides : float or int
         Parameters of ``data/market/parameters.csv`` to change.
 
@@ -52,7 +58,7 @@ def simulate(preset: str, seed: int, **overrides: Any) -> tuple[Panel, Truth]:
     Raises
     ------
     DesignError
-        If the preset or a parameter does not exist, or a value is out of range.
+        If the preset, a parameter or the event does not exist, or a value is out of range.
 
     Examples
     --------
@@ -61,15 +67,17 @@ def simulate(preset: str, seed: int, **overrides: Any) -> tuple[Panel, Truth]:
     >>> panel.sales.shape[1:], round(truth.scalars()["E1b"])
     ((5, 42), -100)
     """
+    from analysis.event import read_event
     from market.observe import observe
-    from market.parameters import chosen
+    from market.parameters import Names, chosen
     from market.truth import Truth
     from market.worlds import Market
 
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise DesignError(f"Cannot simulate with seed {seed!r}; choose a non-negative whole number")
-    truth = Truth(Market.open(preset, chosen(preset, overrides), seed))
-    return observe(truth.market, truth.course("W11")), truth
+    names = Names.of(read_event(event))
+    truth = Truth(Market.open(preset, chosen(preset, overrides), seed), names)
+    return observe(truth.market, truth.course("W11"), names), truth
 
 
 def open_study(settings: Mapping[str, Any]) -> Study:
@@ -84,8 +92,7 @@ def open_study(settings: Mapping[str, Any]) -> Study:
     Raises
     ------
     DesignError
-        If the design is impossible, the market belongs to another event, or its closures are not
-        those of the event.
+        If the design is impossible, or the event has more platforms than the market.
     DataError
         If the event or the panel cannot be read.
     """
@@ -97,11 +104,18 @@ def open_study(settings: Mapping[str, Any]) -> Study:
     preset = settings["sim_preset"]
     seed = settings["seed"]
     event, design = event_and_design(settings)
-    panel, truth = simulate(preset, seed)
+    panel, truth = simulate(preset, seed, event=settings["event"])
     return Study(event, panel, design, market_named(preset, seed), preset=preset, truth=truth)
 
 
-def export(preset: str, seed: int, out: Path, overrides: Mapping[str, Any] | None = None) -> Path:
+def export(
+    preset: str,
+    seed: int,
+    out: Path,
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    event: str = SHIPPED,
+) -> Path:
     """Simulate one market, and write it to a folder.
 
     Parameters
@@ -112,6 +126,8 @@ def export(preset: str, seed: int, out: Path, overrides: Mapping[str, Any] | Non
         Folder for `FILES`; an older market there is replaced atomically.
     overrides : mapping, optional
         Parameters to change.
+    event : str
+        As for :func:`simulate`.
 
     Returns
     -------
@@ -134,7 +150,7 @@ def export(preset: str, seed: int, out: Path, overrides: Mapping[str, Any] | Non
         )
     from pydantic_core import to_json
 
-    panel, truth = simulate(preset, seed, **(overrides or {}))
+    panel, truth = simulate(preset, seed, event=event, **(overrides or {}))
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as draft:
         new = Path(draft, "new")

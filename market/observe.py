@@ -10,7 +10,7 @@ import pandas as pd
 from fewtreated.estimate import Bools, Floats, Ints
 
 from analysis.panel import Panel
-from market.parameters import FIRST_MONTH, MONTHS, PLATFORMS
+from market.parameters import FIRST_MONTH, MONTHS, Names
 from market.population import NEVER, PERIMETER, streams
 from market.worlds import EBY, Market, Trajectory, renamed
 
@@ -24,14 +24,14 @@ def ids(count: int, stem: str = "SIM-") -> Texts:
     return np.array([f"{stem}{number:04d}" for number in range(count)], dtype=object)
 
 
-def first_days(month: Ints) -> Dates:
+def first_days(month: Ints, first_month: str = FIRST_MONTH) -> Dates:
     """Return the first day of each month, given by its position; NaT if it is never."""
-    dates = np.datetime64(FIRST_MONTH, "M") + month
+    dates = np.datetime64(first_month, "M") + month
     return np.where(month < NEVER, dates, np.datetime64("NaT", "M")).astype("datetime64[s]")
 
 
-def observe(market: Market, course: Trajectory) -> Panel:
-    """Build the panel of one world, as a researcher would see it."""
+def observe(market: Market, course: Trajectory, names: Names) -> Panel:
+    """Build the panel of one world, as a researcher would see it, under an event's names."""
     parameters = market.parameters
     closures = market.closures
     sales = np.ascontiguousarray(
@@ -53,10 +53,9 @@ def observe(market: Market, course: Trajectory) -> Panel:
         }
     )
     if parameters.by_account:
-        return _panel(
-            market, *_accounts(market, *_renamed(market, sales, rows, np.full(len(sales), True)))
-        )
-    return _panel(market, *_renamed(market, sales, rows, ~linked))
+        rest = _renamed(market, sales, rows, np.full(len(sales), True))
+        return _panel(market, names, *_accounts(market, *rest))
+    return _panel(market, names, *_renamed(market, sales, rows, ~linked))
 
 
 def _renamed(
@@ -124,7 +123,7 @@ def _largest(market: Market, sales: Floats, sold: Bools) -> Bools:
     return largest
 
 
-def _panel(market: Market, sales: Floats, rows: pd.DataFrame) -> Panel:
+def _panel(market: Market, names: Names, sales: Floats, rows: pd.DataFrame) -> Panel:
     """Build a panel from the firms and accounts large enough to be observed.
 
     Those left out are counted.
@@ -137,6 +136,7 @@ def _panel(market: Market, sales: Floats, rows: pd.DataFrame) -> Panel:
     if len(kept) != len(sold):
         sales = sales[kept]
     sales[:, parameters.covered :] = np.nan
+    sales = names.gather(sales)
     firm, suffix, closed, dose = (
         rows[name].to_numpy()[kept] for name in ("firm", "suffix", "closed", "dose")
     )
@@ -144,15 +144,15 @@ def _panel(market: Market, sales: Floats, rows: pd.DataFrame) -> Panel:
     frame = pd.DataFrame(
         {
             "brand_group": pd.array(group),
-            "origin": np.where(firms.chinese[firm], "CN", "other"),
+            "origin": np.where(firms.chinese[firm], names.origin, "other"),
             "category": ids(parameters.n_categories, "C")[firms.nests.category[firm]],
-            "closed_on": first_days(closed),
+            "closed_on": first_days(closed, names.first_month),
             "dose": np.where(closed < NEVER, dose, np.nan),
             "risk": np.where(suffix == "-R", np.nan, firms.suspicion[firm]),
         },
         index=pd.Index(ids(len(firms))[firm] + suffix, name="firm"),
     )
-    small = f"left out: not among the top {parameters.top_n} by base sales on AMZ"
+    small = f"left out: not among the top {parameters.top_n} by base sales on {names.platforms[0]}"
     dropped = [
         ("potential entrant or account", "left out: never sold anything", int((~sold).sum())),
         ("firm or account", small, int((sold & ~top).sum())),
@@ -160,8 +160,8 @@ def _panel(market: Market, sales: Floats, rows: pd.DataFrame) -> Panel:
     return Panel(
         sales=sales,
         firms=frame,
-        platforms=PLATFORMS,
-        months=pd.period_range(FIRST_MONTH, periods=MONTHS, freq="M"),
+        platforms=names.platforms,
+        months=pd.period_range(names.first_month, periods=MONTHS, freq="M"),
         provenance="simulated",
         dropped=pd.DataFrame(
             [rule for rule in dropped if rule[2]], columns=["what", "rule", "count"]

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
+import numpy as np
 from fewtreated.errors import DesignError
+from fewtreated.estimate import Floats
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from analysis import data
+from analysis.event import Event
 from analysis.parameters import settled, valid_values
 
 PLATFORMS = ("AMZ", "EBY", "ALI", "WMT", "OWN")
@@ -16,6 +20,47 @@ FIRST_MONTH = "2019-01"
 MONTHS = 42
 FIRST_WAVE = 28  # May 2021: the first month without the accounts closed at the end of April
 WAVES = (28, 29, 30, 31)  # end of April, mid-June, July, August 2021 (newschinamag article 6808)
+
+
+@dataclass(frozen=True)
+class Names:
+    """What a market calls its platforms, its origin and its months.
+
+    Attributes
+    ----------
+    platforms : tuple of str
+        The home platform, the destinations, and others. If there are fewer than the market has, the
+        last one stands for all the rest.
+    destinations : tuple of str
+        The platforms after the first to which closed firms are said to have gone.
+    origin : str
+        Of the firms that the closures hit.
+    first_month : str
+        YYYY-MM; the first wave comes `FIRST_WAVE` months later.
+    """
+
+    platforms: tuple[str, ...] = PLATFORMS
+    destinations: tuple[str, ...] = PLATFORMS[1:3]
+    origin: str = "CN"
+    first_month: str = FIRST_MONTH
+
+    @classmethod
+    def of(cls, event: Event) -> Names:
+        """Return an event's names; raise DesignError if it has more platforms than the market."""
+        first = (event.home, *event.destinations)
+        platforms = (*first, *(code for code in event.platforms if code not in first))
+        if len(platforms) > len(PLATFORMS):
+            raise DesignError(
+                f"Cannot simulate {event.title!r}: it has {len(platforms)} platforms, and the"
+                f" market has {len(PLATFORMS)}; join some of them in the event's file"
+            )
+        month = np.datetime64(event.waves[0], "M") - FIRST_WAVE
+        return cls(platforms, event.destinations, event.origin, str(month))
+
+    def gather(self, sales: Floats, axis: int = 1) -> Floats:
+        """Add up the market's platforms to those that have names."""
+        return np.asarray(np.add.reduceat(sales, range(len(self.platforms)), axis=axis))
+
 
 _ROWS: dict[str, dict[str, Any]] = {
     row["name"]: row for row in data.load("market_parameters").to_dict("records")

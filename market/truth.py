@@ -25,7 +25,7 @@ from analysis.estimands.displacement import mix_change, proportional, shares_of_
 from analysis.estimands.samples import GAP, HIGH_RISK, LEADS
 from analysis.estimate import Estimate
 from market.observe import ids
-from market.parameters import FIRST_WAVE, MONTHS, PLATFORMS
+from market.parameters import FIRST_WAVE, MONTHS, Names
 from market.population import NEVER
 from market.worlds import (
     BASE,
@@ -40,6 +40,7 @@ from market.worlds import (
 )
 
 HOME = 0
+NAMES = Names()
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +60,8 @@ class Window:
     dose, months_closed, exposure, suspicion : float64[firm]
         Closed share, share of the window in which the firm is closed, leave-own-out exposure in the
         window, risk score.
+    names : Names
+        What platforms and origin are called.
     """
 
     after: dict[str, Floats]
@@ -70,6 +73,7 @@ class Window:
     months_closed: Floats
     exposure: Floats
     suspicion: Floats
+    names: Names = NAMES
 
     def total(self, world: str) -> Floats:
         """Return a world's sales in the window, float64[firm, platform]."""
@@ -124,7 +128,7 @@ class Window:
             (what, chinese, platform)
             for what, _ in sets
             for chinese, _ in origins
-            for platform in PLATFORMS
+            for platform in self.names.platforms
         ]
         estimate = Estimate(
             estimand="changes",
@@ -138,7 +142,8 @@ class Window:
         )
         sales = (self.base[:, HOME], self.total("W11")[:, HOME])
         sold = np.array([[total[side].sum() for _, side in origins] for total in sales])
-        return Changes(estimate, cells, PLATFORMS[HOME], PLATFORMS[1:], Design.destinations, sold)
+        home, *others = self.names.platforms
+        return Changes(estimate, cells, home, tuple(others), self.names.destinations, sold)
 
     def effect(self, firms: Bools, platforms: slice | int, world: str = "W11") -> float:
         """Return the change, in per cent, in the given firms' sales relative to W00."""
@@ -272,15 +277,17 @@ class Window:
         They are in per cent of L.
         """
         names = {f"d{k}": f"d{k}" for k in range(1, 8)} | {
-            f"E4a_{name}": name for name in PLATFORMS[1:]
+            f"E4a_{name}": name for name in self.names.platforms[1:]
         }
-        names |= {"E4b_CN": "d1", "E4b_other": "d2", "E4e_CN": "d1", "E4e_other": "d2"}
+        origin = self.names.origin
+        names |= {f"E4b_{origin}": "d1", "E4b_other": "d2"}
+        names |= {f"E4e_{origin}": "d1", "E4e_other": "d2"}
         if not self.lost > 0:  # nothing was lost
             return dict.fromkeys(names, float("nan"))
         shares = shares_of_loss(self.changes(self.seen))
         value = dict(zip(shares.terms, map(float, shares.value), strict=True))
         chinese, other = proportional(self.year[:, HOME], self.closed, self.chinese)
-        expected = {"E4e_CN": chinese, "E4e_other": other}
+        expected = {f"E4e_{origin}": chinese, "E4e_other": other}
         return {name: value[term] - expected.get(name, 0.0) for name, term in names.items()}
 
     def mix(self) -> dict[str, float]:
@@ -293,8 +300,9 @@ class Window:
         if len(change):
             mean = change.mean(axis=0)
         else:
-            mean = np.full(len(PLATFORMS), np.nan)
-        return {f"E4d_{name}": float(value) for name, value in zip(PLATFORMS, mean, strict=True)}
+            mean = np.full(len(self.names.platforms), np.nan)
+        named = zip(self.names.platforms, mean, strict=True)
+        return {f"E4d_{name}": float(value) for name, value in named}
 
     def toward(self) -> dict[str, float]:
         """Return the changes in closed firms' presence and sales at the destinations.
@@ -305,7 +313,7 @@ class Window:
         platforms and the closed firms that sold anything a year earlier; E4a_sales is the change in
         sales.
         """
-        columns = [PLATFORMS.index(name) for name in Design.destinations]
+        columns = [self.names.platforms.index(name) for name in self.names.destinations]
         firms = self.closed & self.base.any(axis=1)
         present = [
             float((self.after[world][firms][:, columns] > 0).sum()) for world in ("W11", "W00")
@@ -425,9 +433,12 @@ class Truth(Worlds):
     ----------
     market : Market
         The market, its history and its closures.
+    names : Names
+        What its platforms, its origin and its months are called.
     """
 
     market: Market
+    names: Names = NAMES
     _courses: dict[Channels, Trajectory] = field(default_factory=dict)
 
     def __repr__(self) -> str:
@@ -466,7 +477,7 @@ class Truth(Worlds):
         )
         return pd.DataFrame(
             {
-                "origin": np.where(firms.chinese, "CN", "other"),
+                "origin": np.where(firms.chinese, self.names.origin, "other"),
                 "category": firms.nests.category,
                 "brand_group": firms.group,
                 "accounts": firms.accounts,
@@ -539,12 +550,14 @@ class Truth(Worlds):
         history = self.market.history.sales
         firms = self.market.firms
         courses = {world: self.course(world) for world in worlds}
+        named = self.names.gather
         return Window(
             after={
-                world: course.sales[rows].transpose(2, 1, 0) for world, course in courses.items()
+                world: named(course.sales[rows].transpose(2, 1, 0))
+                for world, course in courses.items()
             },
-            base=history[first - 12 : last - 11].sum(axis=0).T,
-            year=history[BASE.start : self.market.news].sum(axis=0).T,
+            base=named(history[first - 12 : last - 11].sum(axis=0).T),
+            year=named(history[BASE.start : self.market.news].sum(axis=0).T),
             chinese=firms.chinese,
             closed=self.closed,
             dose=self.market.closures.dose,
@@ -553,6 +566,7 @@ class Truth(Worlds):
             ),
             exposure=self.exposure[:, first : last + 1].mean(axis=1),
             suspicion=firms.suspicion,
+            names=self.names,
         )
 
     def _rows(self, post_from: int, post_to: int) -> slice:

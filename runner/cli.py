@@ -378,12 +378,13 @@ def simulate(
     seed: Annotated[int, Option(metavar="N", help="Random seed, a non-negative whole number.")],
     out: Annotated[Path, Option(metavar="DIR", help="Folder for the panel and its true effects.")],
     given: Values = None,
+    event: Event = None,
 ) -> None:
     """Simulate a market, and write its panel and the true effects."""
     from market import export
     from market.parameters import from_text
 
-    say(f"{export(preset, seed, out, from_text(_given(given)))}")
+    say(f"{export(preset, seed, out, from_text(_given(given)), event=event or SHIPPED)}")
 
 
 def _own_panel(panel: Path | None, map_: Path | None, event: str | None) -> dict[str, str] | None:

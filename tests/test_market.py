@@ -362,7 +362,8 @@ def test_every_preset_has_a_name_of_its_own_in_words_and_the_share_that_it_fixes
     assert not any(re.search(r"_|\dk", name) for name in names.values())
     for preset, name in names.items():
         shares = [
-            float(share) for share in re.findall(r"\(([\d.]+) per cent of Chinese sales\)", name)
+            float(share)
+            for share in re.findall(r"\(([\d.]+) per cent of the origin's sales\)", name)
         ]
         assert shares == pytest.approx(
             [] if preset == "few_treated" else [100 * chosen(preset).closed_gmv]

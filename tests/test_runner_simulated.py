@@ -20,7 +20,9 @@ from runner import Exit, pdf, publish
 from runner.cells import COUNTS
 from runner.schedule import own_panel, read_jobs, select, settled
 
-CLOSURES = "medium closures (3 per cent of Chinese sales)"  # of the preset, as its name is shown
+CLOSURES = (
+    "medium closures (3 per cent of the origin's sales)"  # of the preset, as its name is shown
+)
 MARKET = f"{CLOSURES}, seed 1"
 SIM = "simulated/panel_03_closed"
 BOTH = "Real figures and estimates from them"

@@ -34,7 +34,7 @@ from market.parameters import PRESETS
 from runner import cli as command_line
 from runner import schedule
 
-MARKET = "medium closures (3 per cent of Chinese sales), seed 1"
+MARKET = "medium closures (3 per cent of the origin's sales), seed 1"
 EXAMPLES = ROOT / "data" / "examples"
 
 SETTINGS = {
@@ -334,7 +334,9 @@ def test_a_word_that_a_grade_bars_names_the_panels_of_the_grade(simulated, monke
     )
     told = simulated.judge("growth_not_lower", effect(), **ASKED)
     assert told.word == "Not testable"
-    assert told.why.endswith("data such as these: medium closures (3 per cent of Chinese sales).")
+    assert told.why.endswith(
+        "data such as these: medium closures (3 per cent of the origin's sales)."
+    )
 
 
 @pytest.mark.parametrize(
