@@ -62,7 +62,7 @@ MORE = {
 """The last cells of each row."""
 CELLS = [
     "# 01 – How many stalls were closed?",
-    'as_of: str = "2031-12-31"  # date of knowledge; allowed date\n'
+    'as_of: str = "2026-11-25"  # date of knowledge; allowed date\n'
     f'event: str = "{NAME}"  # event, a file of data/events\n'
     "stale_after_days: int = 20000  # warn when the newest file is older; allowed 1 to 20000",
     "from analysis import data, on_trial\n"
@@ -103,7 +103,8 @@ def add(folder):
     package = read_json(folder / "data" / "datapackage.json")
     package["resources"] += [card(table, folder) for table in TABLES]
     (folder / "data" / "datapackage.json").write_text(json.dumps(package))
-    notebook = nbformat.v4.new_notebook()
+    shipped = nbformat.read(folder / "notebooks" / "02_growth.ipynb", 4)
+    notebook = nbformat.v4.new_notebook(metadata=shipped.metadata)
     for number_, source in enumerate(CELLS):
         code = number_ in (1, 2, 3, 6)
         cell = (nbformat.v4.new_code_cell if code else nbformat.v4.new_markdown_cell)(source)
@@ -169,7 +170,7 @@ def test_an_event_adds_rows_to_a_table_of_all_and_may_not_repeat_one(fair):
 
 
 def test_a_report_of_the_second_event_is_made_of_its_own_figures_and_names_no_other(fair):
-    done = run(fair, f"{NAME}/01_stalls", "--as-of", "2031-12-31", "--out", "out")
+    done = run(fair, f"{NAME}/01_stalls", "--out", "out")
     assert done.returncode == Exit.OK, done.stderr
     (page,) = (fair / "out").rglob("01_stalls.pdf")
     told = " ".join(one.extract_text() for one in PdfReader(page).pages)
