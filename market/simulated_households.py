@@ -30,7 +30,7 @@ from market.truth import Truth
 TITLES = ("all but closed firms'", STILL_SOLD)
 """Firms whose titles remain, without the selection and with it."""
 
-MARKET = {
+MARKET: dict[str, Any] = {
     "n_firms": 40_000,
     "n_categories": 200,
 }  # many sellers in each category, and no closed firm in most
