@@ -232,7 +232,7 @@ def map_(
     """Propose a map for a panel file or a table, with questions to answer."""
     from analysis.panel.propose import propose
 
-    text = propose(file, second, engine=engine, event=event or ON_RECORD)
+    text = propose(file, second, engine=engine, event=event or SHIPPED)
     if out is None:
         return say(text.rstrip())
     _refuse_existing(out)

@@ -21,7 +21,8 @@ from typing import Any
 import pandas as pd
 from fewtreated.errors import refuse
 
-from analysis.event import ON_RECORD, Event, read_event
+from analysis.data import SHIPPED
+from analysis.event import Event, read_event
 from analysis.panel.file import File
 from analysis.panel.formats import (
     CHINA,
@@ -57,7 +58,7 @@ LABELS = 100  # at most, for platforms, origins and currencies
 
 
 def propose(
-    path: Path, second: Path | None = None, *, engine: str = "", event: str = ON_RECORD
+    path: Path, second: Path | None = None, *, engine: str = "", event: str = SHIPPED
 ) -> str:
     """Propose a map for a file, with questions about what the file does not reveal.
 
