@@ -17,8 +17,8 @@ SIMULATED = tuple(
     for path in sorted((ROOT / "notebooks" / folder).glob("*.ipynb"))
 )
 EXHIBITS = sorted(file.stem for file in (ROOT / "analysis" / "exhibits").glob("[!_]*.py"))
-PRINTED = ("readings.csv", "verdict_rules.csv")
-PRINTED += ("estimands.csv", "events/amazon_2021.yml", "glossary.md")
+PRINTED = ("events/amazon_2021/readings.csv", "verdict_rules.csv")
+PRINTED += ("estimands.csv", "events/amazon_2021/event.yml", "glossary.md")
 
 
 def strings(code):

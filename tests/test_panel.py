@@ -17,6 +17,7 @@ from panels import EARLY, random_panel
 
 from analysis.panel import Panel, read_panel
 from analysis.panel.map import attributes, columns
+from analysis.panel.panel import Doubt
 from analysis.provenance import ROOT
 
 TEXT = """\
@@ -74,7 +75,8 @@ def assert_same(one, other):
 @pytest.mark.parametrize("provenance", ["real", "simulated"])
 def test_a_long_frame_gives_the_same_panel_back(provenance):
     panel = random_panel(np.random.default_rng(3), provenance=provenance)
-    told = {"population": "census", "data_warnings": ("One. Two: three",), "no_dose": "none"}
+    doubt = Doubt("gap", "rows in all months", "none in one", "add them")
+    told = {"population": "census", "doubts": (doubt,), "no_dose": "none"}
     dropped = pd.DataFrame([("rows", "left out", 3)], columns=panel.dropped.columns)
     panel = replace(panel, dropped=dropped, **told)
     frame = panel.to_frame()

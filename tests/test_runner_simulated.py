@@ -302,7 +302,7 @@ def test_names_choose_the_report_on_the_panel_and_that_on_public_figures(desk, o
 
 def test_a_copy_of_the_event_with_another_wave_keeps_its_public_figures(desk, own, tmp_path):
     copy = tmp_path / "more.yml"
-    text = (EVENTS / "amazon_2021.yml").read_text(encoding="utf-8")
+    text = (EVENTS / "amazon_2021" / "event.yml").read_text(encoding="utf-8")
     copy.write_text(text.replace("waves: [2021-05,", "waves: [2021-04, 2021-05,"))
     panel(Path(own["panel_path"]), closed="2021-04")
     with pytest.raises(

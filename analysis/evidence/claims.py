@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -42,7 +43,7 @@ def readings(claims: Collection[str] | None = None, event: Event | None = None) 
     default. Readings of the claims in an event's own file are tested by the same rules as those
     that answer the same questions about the event that ships.
     """
-    load = event.register if event else data.load
+    load = event.register if event else partial(data.load, event=data.studied() or data.SHIPPED)
     ledger = load("readings").merge(load("claims"), on="claim_id", how="left", validate="m:1")
     ledger["claimant"] = ledger.pop("asked_by").fillna(ledger["claimant"])
     ledger["statement"] += (" Not judged: " + ledger["omits"] + ".").fillna("")

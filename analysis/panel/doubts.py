@@ -51,7 +51,7 @@ GOING_ON = 0.05  # firms that keep a larger share of their home sales were not f
 Named = Callable[[int], str]  # a firm and its first row, by its position
 
 
-def settled(panel: Panel, table: Table) -> tuple[Doubt, ...]:
+def raised(panel: Panel, table: Table) -> tuple[Doubt, ...]:
     """Return the doubts about a panel; those that its map accepts have the reason.
 
     Raise DataError for a doubt that stops and that is not accepted.

@@ -23,7 +23,7 @@ from analysis.provenance import SIMULATED_ID
 
 UNITS = {"real": "USD", "simulated": "sim-$"}
 DROPPED = ["what", "rule", "count"]
-TOLD = ("population", "data_warnings", "no_dose")
+TOLD = ("population", "doubts", "no_dose")
 """Attributes of a panel that its frame keeps in `attrs`."""
 LARGEST = 1e30
 """Upper limit on monthly sales in any currency; squares and products of larger values overflow."""

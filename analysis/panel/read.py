@@ -109,7 +109,7 @@ def read_panel(
     no_dose = ""
     if "dose" not in table.file.theirs:
         no_dose = doubts.unknown_doses(panel)
-    return replace(panel, doubts=doubts.settled(panel, table), no_dose=no_dose)
+    return replace(panel, doubts=doubts.raised(panel, table), no_dose=no_dose)
 
 
 def build_panel(
