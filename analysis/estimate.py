@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Result = fewtreated.estimate.Estimate  # of the library's estimators
+OF_CENSUS = "exact, for a census has all firms"  # the kind of an interval whose ends are the value
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)

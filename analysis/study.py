@@ -17,12 +17,12 @@ import numpy as np
 import pandas as pd
 from fewtreated.errors import DesignError
 
-from analysis import grades
+from analysis import data, grades
 from analysis.estimands.catalogue import estimate_all
 from analysis.estimands.closed_firms import smallest_effect
 from analysis.estimands.design import FEWEST_BASE, LATEST, Design, with_printed_names, written_out
 from analysis.estimands.samples import LEFT, USED, sample_flow
-from analysis.estimate import Estimate
+from analysis.estimate import OF_CENSUS, Estimate
 from analysis.event import Event, read_event
 from analysis.evidence import claims
 from analysis.evidence.verdicts import NOT_GRADED, Verdict
@@ -235,12 +235,16 @@ class Study:
         """Select, from the named data files, those that a report on this event uses.
 
         An event may define its own claims and threats, and the register's threats do not apply to a
-        simulated market.
+        simulated market. Its readings are judged by the rules of the event that ships if it has no
+        table of them.
         """
         event = self.event
         has_rows = {"claims": None in event.claims.values(), "readings": bool(event.asked)}
         has_rows |= {"threats": None in event.threats.values() and not self.market}
-        return [name for name in files if has_rows.get(name, True)]
+        used = [name for name in files if has_rows.get(name, True)]
+        if event.record:
+            return used
+        return [f"{data.SHIPPED}/{name}" if name == "readings" else name for name in used]
 
     @property
     def threats(self) -> pd.DataFrame:
@@ -569,8 +573,8 @@ def kind_of_interval(effect: Estimate) -> str:
 
     A set consists of the limits of an interval and of an assumed part. An exact value has no level.
     """
-    if (effect.conf_int == effect.value).all():
-        return effect.reason
+    if effect.reason == OF_CENSUS:
+        return OF_CENSUS
     if np.isnan(effect.value).any():
         errors = effect.interval.partition(", ")[2]
         return (

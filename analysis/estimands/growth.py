@@ -30,7 +30,7 @@ from analysis.estimands.design import (
     require_low_exposure,
 )
 from analysis.estimands.samples import twice_compared
-from analysis.estimate import Estimate
+from analysis.estimate import OF_CENSUS, Estimate
 from fewtreated import jackknife
 
 if TYPE_CHECKING:
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 Range = tuple[float, float]
 
 NOTHING: Range = (0.0, 0.0)  # no common effect: shows the estimate without a reader's interval
-EXACT = "exact, for a census has all firms"
 PARTS = (
     "closed",
     "incumbents",
@@ -417,7 +416,7 @@ def observed_growth(panel: Panel, design: Design) -> Estimate:
             scores=None,
             covariance=None,
             limits=np.array([grown.value, grown.value]),
-            reason=EXACT,
+            reason=OF_CENSUS,
         )
     return sample.mark(grown)
 

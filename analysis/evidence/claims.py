@@ -17,6 +17,7 @@ from fewtreated.errors import DesignError
 from pydantic import ValidationError
 
 from analysis import data, series
+from analysis.estimate import OF_CENSUS
 from analysis.event import Event, read_event
 from analysis.evidence import sources, verdicts
 from analysis.evidence.sources import Admitted, Published
@@ -255,7 +256,7 @@ class Finding:
             return self.gaps
         if self.range and self.grade == verdicts.DO_NOT_USE:  # the audit grades estimates
             return f"The method is graded not to be used on data such as these: {self.graded}."
-        if self.range and verdicts.is_exact(self.range):
+        if self.range and verdicts.is_exact(self.range) and self.kind != OF_CENSUS:
             return (
                 "Its interval has no width: no error was found where there must be one, so nothing"
                 " is tested."
