@@ -11,6 +11,7 @@ from fewtreated.errors import DataError
 from pypdf import PdfReader
 from reading import read_json
 from test_other_event import REAL, project, run
+from test_pdf import links
 
 from analysis import data
 from runner import Exit
@@ -137,7 +138,7 @@ def load(folder, name, **of):
 
 
 def test_a_short_name_means_the_table_of_the_event_that_is_studied(fair):
-    assert data.events(fair / "data") == [data.SHIPPED, NAME]
+    assert data.events(fair / "data") == [*data.events(), NAME]
     assert len(load(fair, "claims", event=NAME)) == 1
     assert len(load(fair, "claims")) == len(load(fair, f"{data.SHIPPED}/claims")) > 1
     data.study(NAME)
@@ -177,6 +178,9 @@ def test_a_report_of_the_second_event_is_made_of_its_own_figures_and_names_no_ot
     assert "Supported" in told
     assert "Herald" in told
     assert re.findall(REAL, told) == []
+    leads = [uri for uri in links(PdfReader(page)) if "//" not in uri]
+    assert leads
+    assert [uri for uri in leads if not (page.parent / uri).exists()] == []
 
 
 def test_a_report_of_the_event_that_ships_does_not_run_for_the_second(fair):

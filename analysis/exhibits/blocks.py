@@ -124,9 +124,9 @@ def link(text: str, address: str) -> Label:
 
     The text is not linked to any other file.
     """
-    page = re.fullmatch(r"(?:simulated/)?\w[\w.-]*\.pdf", address)
-    # from the folder of simulated reports
-    if page and LOOK.simulated:
+    page = re.fullmatch(r"(?:\w+/)?\w[\w.-]*\.pdf", address)
+    # from the folder of simulated reports, or of an event
+    if page and (LOOK.simulated or LOOK.folder):
         address = f"../{address}"
     leads = page or re.match(r"https?://", address)
     return Label(f'<a href="{escape(address)}">{escape(text)}</a>' if leads else escape(text))

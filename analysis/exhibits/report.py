@@ -69,7 +69,7 @@ def start(notebook: str, *, on_record: bool = True) -> Event:
         If a parameter is invalid, or the public figures are needed and about another event.
     """
     settings = _checked(notebook)
-    style.use("real")
+    style.use("real", folder=notebook.rpartition("/")[0])
     return _study(read_event(str(settings["event"]), record=told_by(notebook) if on_record else ""))
 
 

@@ -43,10 +43,11 @@ BESIDE = 3.65
 
 @dataclass
 class Look:
-    """Settings for all subsequent exhibits: kind of numbers, and source."""
+    """Settings for all subsequent exhibits: kind of numbers, source, and folder of the report."""
 
     provenance: str = ""
     source: Any = ""
+    folder: str = ""
 
     @property
     def simulated(self) -> bool:
@@ -57,7 +58,7 @@ class Look:
 LOOK = Look()
 
 
-def use(provenance: str = "real", source: Any = "") -> None:
+def use(provenance: str = "real", source: Any = "", *, folder: str = "") -> None:
     """Set the style and the kind of numbers for all subsequent exhibits.
 
     Call this function in the set-up cell of a notebook.
@@ -68,6 +69,8 @@ def use(provenance: str = "real", source: Any = "") -> None:
         Kind of numbers; the default mark of tables and figures.
     source : str or DataFrame
         Default source of exhibits, such as the file of the panel.
+    folder : str
+        Folder of the report in a release, if its event has one.
 
     Raises
     ------
@@ -85,6 +88,7 @@ def use(provenance: str = "real", source: Any = "") -> None:
         )
     LOOK.provenance = provenance
     LOOK.source = source
+    LOOK.folder = folder
     for file in sorted(LAYOUT.glob("fonts/*.otf")):
         font_manager.fontManager.addfont(str(file))
     look = {"axes.prop_cycle": cycler(color=PALETTE[provenance])}
