@@ -286,7 +286,8 @@ def test_cards_need_no_pandas():
 
 
 def test_every_address_of_a_source_is_in_the_register_of_documents():
-    known = set(data.load("documents")["source_url"])
+    tables = [data.load("documents", event=event) for event in data.events()]
+    known = {url for table in tables for url in table["source_url"]}
     files = [
         data.load(card["name"])
         for card in data.package()["resources"]
