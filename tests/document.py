@@ -240,10 +240,11 @@ def tries_missing(document):
 
 
 def foreign_names(document):
-    """Yield the names of an event in a notebook that is about none."""
+    """Yield the names of an event in a notebook that is about none; an address may have a year."""
     for cell in [*document.code, *document.prose]:
+        text = re.sub(r"https?://\S+", "", cell.text)
         for name in document.foreign:
-            if re.search(rf"\b{re.escape(name)}\b", cell.text):
+            if re.search(rf"\b{re.escape(name)}\b", text):
                 yield f"{cell.name}: names {name}"
 
 
