@@ -270,8 +270,8 @@ class Job:
 
     @property
     def event(self) -> str:
-        """The event that the report is about, as its parameter names it."""
-        return str(self.parameters.get("event", data.SHIPPED))
+        """The event that the report is about, as its parameter or else its folder names it."""
+        return str(self.parameters.get("event", told_by(self.notebook_name)))
 
     @property
     def turn(self) -> int:
@@ -529,8 +529,8 @@ def select(jobs: list[Job], names: Iterable[str]) -> list[Job]:
     """
     wanted = {meant(jobs, name) for name in names}
     chosen = [job for job in jobs if wanted & job.called]
-    last = max((job.turn for job in chosen), default=0)
-    return [job for job in jobs if job in chosen or job.turn < last] or jobs
+    brought = [job for job in jobs if any(one.reads(job) for one in chosen)]
+    return [job for job in jobs if job in chosen or job in brought] or jobs
 
 
 def beside(jobs: Collection[Job]) -> dict[str, str]:

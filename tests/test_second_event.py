@@ -15,7 +15,7 @@ from test_pdf import links
 
 from analysis import data
 from runner import Exit
-from runner.schedule import Job, number
+from runner.schedule import Job, number, read_jobs, select
 
 NAME = "fair_2031"
 EVENT = """
@@ -196,3 +196,13 @@ def test_a_report_reads_the_verdicts_on_its_own_event_alone():
     other = Job(f"{NAME}/02_growth", growth.notebook, {"event": NAME})
     assert (brief.reads(growth), brief.reads(other), growth.reads(other)) == (True, False, False)
     assert number(other.name) == f"{NAME}/02"
+
+
+def test_a_brief_brings_the_reports_on_its_own_event_alone():
+    root = Path(__file__).resolve().parents[1]
+    jobs = read_jobs(root)
+    for event in set(data.events()) - {data.SHIPPED}:
+        brought = {job.name for job in select(jobs, [f"{event}/00_brief"])}
+        assert {name.partition("/")[0] for name in brought} == {event}
+        assert len(brought) > 1
+        assert not brought & {job.name for job in select(jobs, ["00_brief"])}
