@@ -7,18 +7,21 @@ import nbformat
 import pytest
 from ruamel.yaml import YAML
 
+from analysis import data
 from analysis.provenance import ROOT
 
 TICS = YAML(typ="safe").load(ROOT / "tests" / "cases" / "tics.yml")
 REAL = ("00_brief", "01_who_was_hit", "02_growth", "03_shift", "04_claims", "05_households")
+REAL += ("india_apps_2020/00_brief", "india_apps_2020/01_who_won")
 SIMULATED = tuple(
     f"{folder}/{path.stem}"
     for folder in ("panel", "methods")
     for path in sorted((ROOT / "notebooks" / folder).glob("*.ipynb"))
 )
 EXHIBITS = sorted(file.stem for file in (ROOT / "analysis" / "exhibits").glob("[!_]*.py"))
-PRINTED = ("events/amazon_2021/readings.csv", "verdict_rules.csv")
-PRINTED += ("estimands.csv", "events/amazon_2021/event.yml", "glossary.md")
+OF_EVENTS = [f"events/{event}/readings.csv" for event in data.events()]
+OF_EVENTS += [f"events/{event}/event.yml" for event in data.events()]
+PRINTED = ("verdict_rules.csv", "estimands.csv", "glossary.md", *OF_EVENTS)
 
 
 def strings(code):
