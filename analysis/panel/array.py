@@ -191,12 +191,14 @@ WHERE keys.row > earlier ORDER BY 1 LIMIT 1""",
         form = "%Y-%m"
     key = ", ".join(map(repr, [*table.ids.loc[unit], group["platform"], f"{group['date']:{form}}"]))
     kind = "key twice"
+    sums = "rows: order"
     if group["date"] != before["date"]:
         kind = "days"
+        sums = "rows: day"
     days = (before["date"].day, group["date"].day)
     path, at = file.place(row)
     where = ", ".join(file.column(name, row) for name in (*table.ids, "platform", "month"))
-    words = file.refusal(kind, "rows: day", key=key, before=file.row(earlier), days=days)
+    words = file.refusal(kind, sums, key=key, before=file.row(earlier), days=days)
     refuse(f"{path}, row {at}, column {where}", *words)
 
 

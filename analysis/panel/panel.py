@@ -85,7 +85,8 @@ class Doubt:
         """Return a sentence with what to do, or why it is accepted."""
         if self.accepted:
             return f"Accepted ({self.name}): {self.found}. Reason: {self.accepted}."
-        return f"Doubtful ({self.name}): expected {self.expected}; found {self.found}; {self.do}."
+        doubt = f"Doubtful ({self.name}): expected {self.expected}; found {self.found}; {self.do};"
+        return f"{doubt} if it is right, write `accepted: {{{self.name}: REASON}}` in the map."
 
 
 @dataclass(frozen=True, eq=False, repr=False)

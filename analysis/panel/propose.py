@@ -221,6 +221,18 @@ class _Column:
             return "number"
         return "text"
 
+    @property
+    def is_refund(self) -> bool:
+        """Whether the column has what was paid back, by its name."""
+        return self.kind == "number" and bool(re.search(RECOGNISED["refunds"], self.name.lower()))
+
+    @property
+    def no_sale(self) -> list[str]:
+        """Words of a column with few of them that mark rows as no sale, such as "cancelled"."""
+        if len(self.words) > LABELS:
+            return []
+        return [word for word in self.words if re.fullmatch(RECOGNISED["no sale"], word.lower())]
+
     def can_be(self, ours: str) -> bool:
         """Return whether the values suit a column of the schema."""
         listed = ours not in ("platform", "origin", "currency") or len(self.words) <= LABELS
@@ -291,7 +303,9 @@ class _Look:
         A single candidate is taken as certain.
         """
         matches = dict[str, list[_Column]]()
-        left = [column for column in self.all if column not in self.wide[1]]
+        left = [
+            column for column in self.all if column not in self.wide[1] and not column.is_refund
+        ]
         for column in [*left]:
             named = [
                 ours
@@ -345,10 +359,13 @@ class _Look:
                 used.add(column)
             yield f"  {ours}: {ASK}"
         for column in (column for column in self.all if column not in used):
-            before = ""
-            if re.search(RECOGNISED["refunds"], column.name.lower()) and column.kind == "number":
-                before = "; sales are before these refunds unless you subtract them in the file"
-            yield f"# not used: {column.name}  # {column.summary}{before}"
+            more = ""
+            if column.is_refund:
+                more = "; sales are before these refunds unless you subtract them in the file"
+            if column.no_sale:
+                drop = f"drop: {{{_yaml(column.called)}: {_yaml('|'.join(column.no_sale))}}}"
+                more = f"; such rows count as sales unless `{drop}` stands under `rows`"
+            yield f"# not used: {column.name}  # {column.summary}{more}"
 
     def platforms(self) -> Iterator[str]:
         """Yield the map lines for platform labels, with the codes of the event."""
