@@ -16,7 +16,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from analysis import data
 from analysis.provenance import ROOT
 from analysis.untrusted import inside, located
-from analysis.yaml import Labels, Text, Texts, Written, is_like, load
+from analysis.yaml import Labels, Name, Text, Texts, Written, is_like, load
 
 if TYPE_CHECKING:
     import pandas as pd  # slow; imported only where a table is read
@@ -41,7 +41,7 @@ Month = Annotated[str, is_like("a month YYYY-MM", "[0-9]{4}-(0[1-9]|1[0-2])")]
 class Claim(Written):
     """A claim about an event, defined in the event's own file."""
 
-    claimant: Text
+    claimant: Name
     readings: Labels  # question in the reports: the statement that it tests
 
 
@@ -81,15 +81,17 @@ class Event(Written):
     ``threats.csv``.
     """
 
-    title: Text  # as printed, a noun phrase
+    title: Name  # as printed, a noun phrase
     background: str = ""  # who said what of which closures, for the brief
-    home: Text  # code of the platform that closed accounts, the first of `platforms`
-    platforms: Labels  # codes in panels, and printed names
+    home: Name  # code of the platform that closed accounts, the first of `platforms`
+    platforms: Annotated[
+        dict[Name, Name], Field(min_length=1)
+    ]  # codes in panels, and printed names
     destinations: Annotated[
         Texts, Field(min_length=1, max_length=2)
     ]  # where closed firms are said to have gone
-    origin: Text  # code of the firms whose growth is studied
-    origin_name: Text  # the adjective, as printed
+    origin: Name  # code of the firms whose growth is studied
+    origin_name: Name  # the adjective, as printed
     waves: Annotated[tuple[Month, ...], Field(min_length=1)]  # months of the closures
     speakers: Labels = Field(default={})  # by party, in the order of a scorecard: who speaks
     readings: dict[

@@ -6,7 +6,7 @@ import os
 import stat
 import unicodedata
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from fewtreated.errors import DataError, refuse
 
@@ -26,6 +26,10 @@ _UNSEEN = {
     "Zl",
     "Zp",
 }  # Unicode categories without visible characters
+_UNKNOWN = {"Co", "Cn"}  # of which a font may have some
+_BLANK = {*"\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0"} | {
+    *map(chr, (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)))
+}  # letters and marks that are not seen
 
 
 def admit(path: Path, most: int | None = None) -> None:
@@ -111,10 +115,11 @@ def located(name: str, path: str) -> Path:
     return files[0]
 
 
-def refuse_long(path: Path, column: str, cells: Any, most: int) -> None:
+def refuse_long(path: Path, column: str, cells: Any, most: int, first: int = 0) -> None:
     """Raise DataError if an Arrow column contains text longer than `most` characters.
 
-    Dictionaries are checked without decoding them.
+    Dictionaries are checked without decoding them. For other columns, `first` is the row of the
+    first cell, with which the message names that of the text.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -123,18 +128,35 @@ def refuse_long(path: Path, column: str, cells: Any, most: int) -> None:
         words = cells.dictionary
     else:
         words = cells
-    if pa.types.is_string(words.type):
-        longest = pc.max(pc.utf8_length(words)).as_py() or 0
-    else:
-        longest = 0
-    if longest > most:
-        do = "shorten it, or use another column"
-        refuse(
-            f"{path}, column {column!r}",
-            f"text of at most {most:,} characters",
-            f"one of {longest:,}",
-            do,
-        )
+    if not pa.types.is_string(words.type):
+        return
+    lengths = pc.utf8_length(words)
+    at = pc.index(pc.greater(lengths, most), True).as_py()
+    if at >= 0:
+        where = f"{path}, row {at + first}" if first else path
+        refuse_length(where, column, lengths[at].as_py(), most)
+
+
+def refuse_length(where: Any, column: str, length: int, most: int) -> NoReturn:
+    """Raise DataError for a text that is longer than `most` characters."""
+    expected = f"text of at most {most:,} characters"
+    do = "shorten it, or use another column"
+    refuse(f"{where}, column {column!r}", expected, f"one of {length:,}", do)
+
+
+def unseen(text: str) -> str:
+    """Name the first character of a text that is not seen; return nothing if all are.
+
+    >>> unseen("A\u200bB"), unseen("AB")
+    ('U+200B (zero width space)', '')
+    """
+    if text.isascii() and text.isprintable():
+        return ""
+    for sign in text:
+        if sign in _BLANK or unicodedata.category(sign) in _UNSEEN - _UNKNOWN:
+            name = unicodedata.name(sign, "a control character").lower()
+            return f"U+{ord(sign):04X} ({name})"
+    return ""
 
 
 def is_printable(sign: str) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -17,7 +16,7 @@ from ruamel.yaml.error import YAMLError
 from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, ScalarEvent
 
 from analysis.numbers import number_of
-from analysis.untrusted import YAML_BYTES, YAML_DEPTH, admit
+from analysis.untrusted import LONGEST_NAME, YAML_BYTES, YAML_DEPTH, admit, unseen
 
 LONGEST_TEXT = 500
 
@@ -110,16 +109,9 @@ def _refuse_shape(path: Path, text: str) -> None:
         if depth > YAML_DEPTH:
             refuse(at, f"at most {YAML_DEPTH} levels of lists and keys", "more", do)
         if isinstance(event, ScalarEvent) and (
-            odd := [sign for sign in event.value if _is_odd(sign)]
+            odd := unseen(event.value.replace("\n", "").replace("\t", ""))
         ):
-            refuse(at, "text", f"the character {ascii(odd[0])[1:-1]} in it", "remove it")
-
-
-def _is_odd(sign: str) -> bool:
-    return sign not in "\n\t" and unicodedata.category(sign) in (
-        "Cc",
-        "Cs",
-    )  # no text may contain a surrogate
+            refuse(at, "text", f"the character {odd} in it", "remove it")
 
 
 def _unanswered(content: dict[str, Any], before: str = "") -> Iterator[str]:
@@ -152,6 +144,10 @@ Text = Annotated[
     str,
     is_("text", str.strip),
     is_(f"text of at most {LONGEST_TEXT} characters", lambda text: len(text) <= LONGEST_TEXT),
+]
+Name = Annotated[
+    Text,
+    is_(f"a name of at most {LONGEST_NAME} characters", lambda text: len(text) <= LONGEST_NAME),
 ]
 Texts = tuple[Text, ...]
 Labels = Annotated[dict[Text, Text], Field(min_length=1)]

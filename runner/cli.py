@@ -77,7 +77,11 @@ Event = Annotated[
 ]
 
 Engine = Annotated[
-    str, Option(metavar="URL", help="Database in which a table of that name has the rows.")
+    str,
+    Option(
+        metavar="VARIABLE",
+        help="Environment variable with the address of the database that has the table.",
+    ),
 ]
 
 
@@ -245,7 +249,7 @@ def map_(
 
 @app.command("panel")
 def panel_(
-    source: Annotated[list[Path], Argument(metavar="SOURCE...", help=f"{FORMATS}, or a table.")],
+    source: Annotated[list[str], Argument(metavar="SOURCE...", help=f"{FORMATS}, or a table.")],
     out: Annotated[Path, Option(metavar="FILE.parquet", help="Write the panel to this new file.")],
     map_: Map = None,
     event: Event = None,

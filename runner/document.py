@@ -40,6 +40,8 @@ EXPRESSION = re.compile(r"\{eval\}`([^`\n]+)`")
 LEAD = re.compile(r"(Figure|Table): ")
 TITLE = re.compile(r"\*\*(.+?)\*\*\s*")
 SYNTAX = re.compile(r"([\\`*_\[\]<>#|$~^])")  # signs that Markdown would read
+ADDRESS = re.compile(r":(?=//)|@")  # by which pandoc tells what it makes a link
+OUTSIDE_TAGS = re.compile(rf"({ADDRESS.pattern})(?![^<>]*>)")
 ESCAPED = re.compile(r"\\(.)")
 ABOUT = re.compile(r"(found|in_brief)\(")
 IMAGE = re.compile(r'<img src="data:image/svg\+xml;base64,([^"]+)" alt="([^"]*)"')
@@ -106,8 +108,10 @@ def _line(
         value, is_html = _value(result)
         if value == NOT_SAID:
             return None
-        if not (is_html or plain):
-            value = SYNTAX.sub(r"\\\1", value)
+        if is_html:
+            value = OUTSIDE_TAGS.sub(r"\\\g<0>", value)
+        elif not plain:
+            value = ADDRESS.sub(r"\\\g<0>", SYNTAX.sub(r"\\\1", value))
         said += value + after
     return said
 

@@ -1,10 +1,4 @@
-"""Panels built from orders and tables: in pieces, on any engine, reconciled with their rows."""
-
-import os
-import shutil
-import subprocess
-import tempfile
-from pathlib import Path
+"""Panels built from orders and tables: in pieces, reconciled with their rows."""
 
 import duckdb
 import numpy as np
@@ -15,8 +9,6 @@ from fewtreated.errors import DataError
 from analysis.panel import read, read_panel, rows
 from runner.cli import main
 
-INSTALLED = [shutil.which("pg_ctl"), *sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"))]
-BIN = Path(next(filter(None, INSTALLED), "none/pg_ctl")).parent
 SAMPLES = [(0, 0), (8, 0), (4, 0), (4, 3)]  # firms to draw, and pieces
 MAP = 'rows: order\nmonth_format: "%Y-%m-%d"\nrates: {CNY: 0.1551}\nabsent: zero\n'
 
@@ -173,61 +165,6 @@ def test_the_command_writes_a_new_file_that_check_takes(tmp_path, capsys):
     assert "already exists" in capsys.readouterr().err
     main(["check", "--panel", str(tmp_path / "new.parquet")])
     assert "40 firms" in capsys.readouterr().out
-
-
-@pytest.fixture(scope="module")
-def database():
-    """Start PostgreSQL, where it is installed."""
-    pytest.importorskip("ibis")
-    pytest.importorskip("psycopg")
-    if not (BIN / "pg_ctl").exists():
-        pytest.skip("PostgreSQL is not installed")
-    with tempfile.TemporaryDirectory() as folder:
-        if os.getuid() == 0:
-            owner = ["su", "postgres", "-c"]
-        else:
-            owner = ["sh", "-c"]
-        if os.getuid() == 0:
-            shutil.chown(folder, "postgres")
-        control = f"{BIN}/pg_ctl -D {folder}/data"
-        start = f"-w -o \"-c listen_addresses='' -k {folder}\" -l {folder}/log start"
-        for command in (f"{BIN}/initdb -D {folder}/data -A trust", f"{control} {start}"):
-            subprocess.run([*owner, command], check=True, capture_output=True)
-        yield f"postgresql://postgres@/postgres?host={folder}"
-        subprocess.run([*owner, f"{control} -m immediate stop"], check=True, capture_output=True)
-
-
-@pytest.mark.parametrize("sales", ["numeric(18,2)", "text", "double precision"])
-def test_a_table_in_postgresql_has_the_digest_of_the_file(tmp_path, capsys, database, sales):
-    import psycopg
-
-    frame = orders()
-    written(tmp_path, frame)
-    text = frame.to_csv(index=False, header=False, date_format="%Y-%m-%d")
-    types = {"month": "date", "closed_on": "date", "sales": sales}
-    with psycopg.connect(database, autocommit=True) as connection:
-        named = ", ".join(f"{name} {types.get(name, 'text')}" for name in frame)
-        connection.execute(f"DROP TABLE IF EXISTS orders; CREATE TABLE orders ({named})")
-        with connection.cursor().copy("COPY orders FROM STDIN (FORMAT csv)") as copied:
-            copied.write(text)
-    panel, lines = built(tmp_path, source=Path("orders"), engine=database, pieces=2)
-    assert panel.digest == built(tmp_path, "file")[0].digest
-    assert lines.loc[("rows", "read"), "count"] == len(frame)
-    assert main(["map", "orders", "--engine", database]) == 0
-    said = capsys.readouterr().out
-    for line in ("month: month", "firm: firm", "sales: sales"):
-        assert f"\n  {line}  # " in said
-    assert "\nrows: order  # " in said
-    faults = {
-        "orders2": (database, "expected one of the tables orders; found 'orders2'"),
-        "shop.orders": (database, "expected one of the schemas .*public.*; found 'shop'"),
-        "orders": (f"{database}&schema=shop", "found another one in --engine"),
-        "public.orders": (database.replace("postgres@", "nobody@"), "a user whom the database"),
-        "o": (database.replace("/postgres?", "/nothing?"), "a database that the server has"),
-    }
-    for table, (engine, said) in faults.items():
-        with pytest.raises(DataError, match=f"^{table}: .*{said}"):
-            built(tmp_path, "none", source=Path(table), engine=engine)
 
 
 def test_what_the_engine_cannot_keep_in_memory_goes_to_disk(tmp_path, monkeypatch):

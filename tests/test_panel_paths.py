@@ -1,14 +1,8 @@
-"""The path of a panel names one file, whatever signs are in it; the address of a database is never
-quoted.
-"""
+"""The path of a panel names one file, whatever signs are in it."""
 
 import json
-import re
-import traceback
 from pathlib import Path
-from typing import ClassVar
 
-import duckdb
 import numpy as np
 import pandas as pd
 import pytest
@@ -18,9 +12,7 @@ from test_panel import rows_of
 from test_panel_build import MAP, orders
 
 from analysis.panel import read_panel
-from analysis.panel.database import open_table
 from analysis.panel.propose import propose
-from analysis.panel.read import build_panel
 from runner.cli import main
 
 SIGNS = [
@@ -199,143 +191,3 @@ def test_reports_are_made_on_one_file(tmp_path, capsys):
         "stands for several files, and a release has the hash of one; write them to one"
         in capsys.readouterr().err
     )
-
-
-# Addresses of databases
-
-SECRET = "S3cret"
-HOST = "127.0.0.1:1"  # where nobody listens
-ADDRESSES = [
-    f"postgresql://me:{SECRET}@{HOST}/shop",
-    f"postgresql://me:{SECRET}#x@{HOST}/shop",
-    f"postgresql://me:{SECRET}@x@{HOST}/shop",
-    f"postgresql://me:{SECRET}/x@{HOST}/shop",
-    f"postgresql://me:{SECRET}?x@{HOST}/shop",
-    f"postgresql://me:{SECRET}[x@{HOST}/shop",
-    f"postgresql://me:{SECRET}%ZZ@{HOST}/shop",
-    f"postgresql://me@{HOST}/shop?password={SECRET}&x=y",
-    f"postgresql://me@127.0.0.1:{SECRET}/shop",
-    f"postgres+x://me:{SECRET}@{HOST}/shop",
-    f"http://me:{SECRET}@{HOST}/shop",
-    f"mysql://me:{SECRET}@{HOST}/shop",
-    f"snowflake://me:{SECRET}@{HOST}/shop",
-    f"sqlite:///nowhere/{SECRET}.db",
-    f"duckdb:///nowhere/{SECRET}/shop.db",
-    f"file://{SECRET}/shop",
-    f"host=127.0.0.1 port=1 password={SECRET}",
-    SECRET,
-    "",
-]
-PARTS = re.compile(rf"{SECRET}|127\.0\.0\.1|nowhere|me@|me:|/shop")
-
-
-def build_orders(out, engine, table="orders"):
-    build_panel([Path(table)], out, map=None, home="AMZ", platforms=["AMZ"], engine=engine)
-
-
-@pytest.mark.parametrize("address", ADDRESSES[:-1])
-def test_nothing_of_an_address_is_quoted(tmp_path, capsys, address):
-    pytest.importorskip("ibis")
-    with pytest.raises(DataError) as refused:
-        build_orders(tmp_path / "o.parquet", address)
-    told = "".join(traceback.format_exception(refused.value, chain=True))
-    told = "\n".join(
-        line for line in told.splitlines() if not line.startswith("    ")
-    )  # lines of code
-    assert not PARTS.search(told)
-    assert re.search(
-        r"orders: expected a .+; found (no connection|none|a refused login) \(\w+\)", told
-    )
-    assert (
-        main(["panel", "orders", "--engine", address, "--out", str(tmp_path / "new.parquet")]) == 2
-    )
-    assert not PARTS.search("".join(capsys.readouterr()))
-
-
-def test_nothing_of_an_address_is_quoted_where_a_table_cannot_be_read(tmp_path):
-    pytest.importorskip("ibis")
-    folder = tmp_path / SECRET
-    folder.mkdir()
-    with duckdb.connect(folder / "shop.db") as database:
-        database.execute("CREATE TABLE other (firm TEXT)")
-    address = f"duckdb://{folder}/shop.db"
-    with pytest.raises(
-        DataError, match=r"orders: expected a table that the user of the database may read; found"
-    ) as refused:
-        build_orders(tmp_path / "o.parquet", address)
-    assert SECRET not in "".join(traceback.format_exception_only(refused.value))
-    assert refused.value.__suppress_context__
-
-
-ADMITTED = "a user whom the database server admits"
-SAID = {  # by drivers, of a login and a database: what is said here
-    'FATAL:  password authentication failed for user "me"': ADMITTED,
-    'FATAL:  role "me" does not exist': ADMITTED,
-    "(1045, \"Access denied for user 'me'@'127.0.0.1'\")": ADMITTED,
-    'FATAL:  database "shop" does not exist': "a database that the server has",
-    "(1049, \"Unknown database 'shop'\")": "a database that the server has",
-    "failed to resolve host 'nowhere'": "a database server that answers",
-    "connection timeout expired": "a database server that answers",
-    "an error without a known word": "a table in a database that can be reached",
-}
-
-
-@pytest.mark.parametrize("said", SAID)
-def test_a_refused_login_a_database_and_a_server_have_a_sentence_each(tmp_path, monkeypatch, said):
-    ibis = pytest.importorskip("ibis")
-    psycopg = pytest.importorskip("psycopg")
-
-    def connect(_):
-        raise psycopg.OperationalError(said)
-
-    monkeypatch.setattr(ibis, "connect", connect)
-    with pytest.raises(
-        DataError, match=f"^orders: expected {SAID[said]}; found .*OperationalError"
-    ):
-        build_orders(tmp_path / "o.parquet", ADDRESSES[0])
-
-
-def test_a_server_where_nobody_listens_is_said_to_be_dead(tmp_path):
-    pytest.importorskip("psycopg")
-    found = r"expected a database server that answers; found none \(OperationalError\); start it"
-    with pytest.raises(DataError, match=found):
-        build_orders(tmp_path / "o.parquet", ADDRESSES[0])
-
-
-WRONG = {
-    "eu.sales": "expected one of the tables orders, rates; found 'sales'; correct the name",
-    "us.orders": "expected one of the schemas eu, main; found 'us'; name the table as SCHEMA.TABLE",
-    "orders": "expected one of the tables none; found 'orders'; correct the name, and write SCHEMA",
-    "eu.rates": r"expected a table that the user .* may read; found .* \(RuntimeError\); ask for",
-}
-
-
-class Remote:
-    """A connection to a database in which no table can be opened."""
-
-    current_database = "main"
-    tables: ClassVar = {"main": [], "eu": ["rates", "orders"]}
-
-    def table(self, name, database):
-        raise RuntimeError(SECRET)
-
-    def list_databases(self):
-        return [*self.tables]
-
-    def list_tables(self, database):
-        return self.tables[database]
-
-
-@pytest.mark.parametrize("table", WRONG)
-def test_a_wrong_table_and_a_wrong_schema_have_a_sentence_each(table):
-    with pytest.raises(DataError, match=f"^{table}: {WRONG[table]}") as refused:
-        open_table(Remote(), Path(table))
-    assert refused.value.__context__ is None  # which has the address
-
-
-def test_a_schema_that_the_address_names_and_the_database_lacks_is_said_so():
-    remote = Remote()
-    remote.current_database = None
-    found = "expected one of the schemas eu, main; found another one in --engine; name"
-    with pytest.raises(DataError, match=found):
-        open_table(remote, Path("orders"))

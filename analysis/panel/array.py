@@ -114,8 +114,9 @@ def _scale(table: Table) -> float:
 
 
 def _tables(table: Table) -> dict[str, pa.Table]:
-    """Return the tables `units` and `parts` to which the rows are joined.
+    """Return the tables of units and parts to which the rows are joined.
 
+    Their names are those of no table in a database.
     The position of each is in its column, `unit` or `part`.
     """
     units = table.keys["units"]
@@ -124,15 +125,17 @@ def _tables(table: Table) -> dict[str, pa.Table]:
         parts = parts.append_column(name, pa.array(table.parts[name]))
     unit = pa.array(np.arange(len(units), dtype=np.int32))
     return {
-        "units": units.append_column("unit", unit),
-        "parts": parts.append_column("part", pa.array(table.parts.index)),
+        "market_impact_units": units.append_column("unit", unit),
+        "market_impact_parts": parts.append_column("part", pa.array(table.parts.index)),
     }
 
 
 def _joined_rows(table: Table) -> str:
     """Return SQL that joins the rows to their units and parts."""
     using = {name: ", ".join(keys.column_names) for name, keys in table.keys.items()}
-    return f"source JOIN units USING ({using['units']}) JOIN parts USING ({using['parts']})"
+    units = f"market_impact_units USING ({using['units']})"
+    parts = f"market_impact_parts USING ({using['parts']})"
+    return f"source JOIN {units} JOIN {parts}"
 
 
 def _cells_sql(table: Table, scale: float) -> str:

@@ -24,6 +24,7 @@ from analysis.panel.map import DOLLARS, ISO_MONTH, MONTH, NUMBER, TEXT, as_day, 
 from analysis.panel.panel import UNITS
 from analysis.panel.rows import Distinct, Notes, group_columns, unit_columns
 from analysis.provenance import SIMULATED_ID
+from analysis.untrusted import unseen
 
 _BOUNDS = {
     "minimum": (np.less, "at least"),
@@ -289,6 +290,12 @@ def _words(column: Column) -> pd.Series:
     named = column.file.named
     if column.limits.get("required"):
         column.refuse_where(words == "", "a value")
+    odd = words.map({word: unseen(word) for word in words.unique()})
+    if len(rows := column.cells[odd != ""]):
+        more = f", with {odd[rows['first'].idxmin()]} in it"
+        column.refuse_where(
+            odd != "", "text without characters that are not seen", more, "remove it"
+        )
     plain = words.str.strip().str.replace("[●◐○]", "", regex=True)  # which mark printed figures
     expected = "text without spaces around it or ●, ◐ and ○"
     column.refuse_where(words != plain, expected, do="remove them")

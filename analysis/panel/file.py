@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet
 from fewtreated.errors import refuse
 
+from analysis.panel.database import DatabaseTable, free
 from analysis.panel.formats import misread_month
 from analysis.panel.map import POPULATIONS, Map, Wide, as_day, columns, joined_files, refusal_words
 from analysis.panel.opening import (
@@ -44,8 +45,9 @@ class File:
     `map` is the path of the map, for messages. `metadata` describes the panel. `allowed` lists the
     platforms that may occur. `theirs` maps our columns to the file's. `months`, for a wide file,
     maps each column to its month (YYYY-MM). `table` contains all rows if files of this type are
-    read at once. `paths` are this file and those that continue it. `engine` is the URL of the
-    database in which `path` names a table. `attributes` has the rows that the map joins.
+    read at once. `paths` are this file and those that continue it. `in_database` is the table of a
+    database that is read instead. `attributes` has the rows that the map joins, by their first
+    column.
     """
 
     path: Path
@@ -58,7 +60,7 @@ class File:
     months: dict[str, str]
     table: pa.Table | None
     paths: Sequence[Path]
-    engine: str = ""
+    in_database: DatabaseTable | None = None
     attributes: pa.Table | None = None
 
     @property
@@ -171,30 +173,46 @@ def value_text(value: Any) -> str:
 
 
 def open_file(
-    paths: Sequence[Path], map: Path | None, allowed: Sequence[str] | None, engine: str = ""
+    paths: Sequence[Path],
+    map: Path | None,
+    allowed: Sequence[str] | None,
+    in_database: DatabaseTable | None = None,
 ) -> File:
     """Read the header of a file or of several, and match its columns to the schema.
 
     The map is used if there is one.
 
-    With the URL of a database as `engine`, the only path names a table in it.
+    With a table of a database as `in_database`, the only path has its name, for messages.
     """
     named = Map()
     if map:
         named = load(map, Map)
-    if not engine:
+    if in_database:
+        header, metadata, table = in_database.header(), dict[str, str](), None
+    else:
         paths = [each for path in paths for each in _named_by(path)]
         for each in paths:
             refuse_file(each)
+        header, metadata, table = read_header(paths[0], named)
     path = paths[0]
-    header, metadata, table = read_header(path, named, engine)
     attributes = None
     if named.join:
         attributes = _attributes(joined_files(path, map)[0], named.join.key, header)
         header = [*header, *attributes.column_names[1:]]
     theirs = {name: name for name in columns() if name in header} | named.columns
     file = File(
-        path, map, named, header, metadata, allowed, theirs, {}, table, paths, engine, attributes
+        path,
+        map,
+        named,
+        header,
+        metadata,
+        allowed,
+        theirs,
+        {},
+        table,
+        paths,
+        in_database,
+        attributes,
     )
     _match_header(file)
     return file
@@ -229,7 +247,7 @@ def _attributes(path: Path, key: str, others: Sequence[str]) -> pa.Table:
     )
     attributes = attributes.cast(pa.schema(types_of(attributes.schema, needed)))
     for name in needed:
-        refuse_long(path, name, attributes[name], LONGEST_NAME)
+        refuse_long(path, name, attributes[name], LONGEST_NAME, 1 + rows_above(path, named))
     keys = attributes[0].cast(pa.string())
     words = keys.to_pandas()
     for again in words[words.duplicated(keep=False)][:1]:
@@ -237,7 +255,7 @@ def _attributes(path: Path, key: str, others: Sequence[str]) -> pa.Table:
         where = f"{path}, column {key!r}"
         found = f"{again!r} in rows {' and '.join(f'{row:,}' for row in rows)}"
         refuse(where, "each key once", found, "keep one of them")
-    return attributes.set_column(0, "_key", keys)
+    return attributes.set_column(0, free("_key", [*others, *header]), keys)
 
 
 def _match_header(file: File) -> None:
@@ -323,21 +341,27 @@ def _match_months(file: File, wide: Wide, fail: Callable[..., NoReturn]) -> None
         fail("not wide", count=len(months), beside="".join(beside), **names)
 
 
+def stored(name: str) -> str:
+    """Return the name of a column in a copy: another one if DuckDB has a column of that name."""
+    return name + " of the file" * (name.casefold() in ("file_index", "file_row_number"))
+
+
 @contextmanager
-def parquet_copies(file: File, most: int = 0) -> Iterator[list[Path]]:
+def parquet_copies(file: File, most: int = 0, longest: int = LONGEST_NAME) -> Iterator[list[Path]]:
     """Copy the needed columns of each file to Parquet, in a folder that is removed in the end.
 
-    With `most`, at least the first `most` rows are copied. To a file that is Parquet, there is a
-    link, so that the name that DuckDB sees is ours.
+    With `most`, at least the first `most` rows are copied. Text of more than `longest` characters
+    is refused before all of it is copied. To a file that is Parquet, there is a
+    link, so that the name that DuckDB sees is ours, unless some of its columns would be hidden.
     """
     with tempfile.TemporaryDirectory() as folder:
         targets = [Path(folder, f"{at}.parquet") for at in range(len(file.paths))]
         for path, target in zip(file.paths, targets, strict=True):
-            _copy(file, path, target, most)
+            _copy(file, path, target, most, longest)
         yield targets
 
 
-def _copy(file: File, path: Path, target: Path, most: int) -> None:
+def _copy(file: File, path: Path, target: Path, most: int, longest: int) -> None:
     needed = file.needed
     header = file.header
     table = file.table
@@ -347,14 +371,21 @@ def _copy(file: File, path: Path, target: Path, most: int) -> None:
         expected = f"the columns of {file.path}"
         refuse(path, expected, f"no column {lacking[0]!r}", "add it, or leave the file out")
     if file_type(path) == ".parquet":
-        target.symlink_to(path.absolute())
-        return
-    schema = pa.schema([(name, pa.string()) for name in needed])
+        if [*map(stored, header)] == [*header]:
+            target.symlink_to(path.absolute())
+            return
+        table = pa.parquet.read_table(path.absolute(), columns=needed, read_dictionary=needed)
+    names = [*map(stored, needed)]
+    schema = pa.schema([(name, pa.string()) for name in names])
     if table:
-        schema = table.select(needed).schema
+        schema = table.select(needed).rename_columns(names).schema
     count = 0
     with parser_errors(path), pa.parquet.ParquetWriter(target, schema) as writer:
         for batch in batches(path, file.named, table, needed):
-            writer.write_batch(batch)
-            if 0 < most <= (count := count + len(batch)):
+            first = count + 1 + rows_above(path, file.named)
+            for name, cells in zip(needed, batch.columns, strict=True):
+                refuse_long(path, name, cells, longest, first)
+            writer.write_batch(batch.rename_columns(names))
+            count += len(batch)
+            if 0 < most <= count:
                 break

@@ -24,7 +24,6 @@ import pyarrow.csv
 import pyarrow.parquet
 from fewtreated.errors import DataError, refuse
 
-from analysis.panel.database import database, open_table
 from analysis.panel.map import Map, refusal_words
 from analysis.untrusted import LONGEST_NAME, admit, refuse_more
 
@@ -137,20 +136,16 @@ def parser_errors(path: Path, is_table: bool = False) -> Iterator[None]:
 # Header, metadata, and rows that are read at once
 
 
-def read_header(
-    path: Path, named: Map, engine: str = ""
-) -> tuple[Sequence[str], dict[str, str], pa.Table | None]:
+def read_header(path: Path, named: Map) -> tuple[Sequence[str], dict[str, str], pa.Table | None]:
     """Return a file's header, metadata and rows.
 
     The rows are a table, or None if files of this type are read in batches.
     """
     table = None
     metadata = dict[str, str]()
-    with parser_errors(path, is_table=bool(engine)):
-        if engine:
-            with database(path, engine) as remote:
-                header: Sequence[str] = open_table(remote, path).columns
-        elif file_type(path) in TEXT_TYPES:
+    with parser_errors(path):
+        header: Sequence[str]
+        if file_type(path) in TEXT_TYPES:
             header, _ = _text_header(path, named)
         elif file_type(path) == ".parquet":
             schema = pa.parquet.read_schema(path.absolute())
@@ -370,7 +365,7 @@ def batches(
     """
     most = most or MOST_ROWS
     count = 0
-    if file_type(path) == ".parquet":
+    if file_type(path) == ".parquet" and not table:
         table = pa.parquet.read_table(path.absolute(), read_dictionary=needed)
     for batch in table.select(needed).to_batches() if table else _text_batches(path, named, needed):
         refuse_more(path, count := count + len(batch), *min((most, "rows"), _most_rows(path)))

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +23,7 @@ from fewtreated.errors import refuse
 
 from analysis.data import SHIPPED
 from analysis.event import Event, read_event
+from analysis.panel.database import DatabaseTable, quoted
 from analysis.panel.file import File
 from analysis.panel.formats import (
     CHINA,
@@ -35,7 +36,7 @@ from analysis.panel.formats import (
 )
 from analysis.panel.map import RECOGNISED, Map, columns, phrase, refusal_words
 from analysis.panel.opening import encoding_of, read_header, refuse_file, sheets
-from analysis.panel.rows import as_date, opened_rows, quoted
+from analysis.panel.rows import as_date, opened_rows, refuse_long_text
 from analysis.untrusted import MISSING_SIGN, is_printable, refuse_more
 
 NAMES, KINDS, PLATFORMS = (RECOGNISED[name] for name in ("names", "values", "platforms"))
@@ -70,7 +71,8 @@ def propose(
         A file with attributes, to be joined by the first column of both whose values all differ in
         it. If that column is not the account, it is the firm.
     engine : str, optional
-        URL of the database in which `path` names a table, as TABLE or SCHEMA.TABLE.
+        Address of the database in which `path` names a table, as TABLE or SCHEMA.TABLE, or the name
+        of an environment variable that has it.
     event : str, optional
         The event that the panel covers, whose platforms and origin the labels are matched to.
 
@@ -142,8 +144,15 @@ def _opened(path: Path) -> tuple[Map, list[str]]:
 
 def _read(path: Path, engine: str = "") -> tuple[list[_Column], list[str]]:
     """Return the columns of a file or table, and the map lines about the file itself."""
-    named, lines = (Map(), list[str]()) if engine else _opened(path)
-    header, _, table = read_header(path, named, engine)
+    in_database = None
+    table = None
+    if engine:
+        in_database = DatabaseTable(str(path), engine)
+        named, lines = Map(), list[str]()
+        header: Sequence[str] = in_database.header()
+    else:
+        named, lines = _opened(path)
+        header, _, table = read_header(path, named)
     refuse_more(path, len(header), COLUMNS_LOOKED_AT, "columns", "write a map by hand")
     if not (
         once := {name: name for name in header if header.count(name) == 1}
@@ -153,9 +162,9 @@ def _read(path: Path, engine: str = "") -> tuple[list[_Column], list[str]]:
     lines += [
         f"# not used: {_told([name])}, which occurs in the header more than once" for name in twice
     ]
-    file = File(path, None, named, header, {}, None, once, {}, table, [path], engine)
-    with opened_rows(file, ROWS_LOOKED_AT) as rows:
-        rows.refuse_long(LONGEST_LOOKED_AT)
+    file = File(path, None, named, header, {}, None, once, {}, table, [path], in_database)
+    with opened_rows(file, ROWS_LOOKED_AT, LONGEST_LOOKED_AT) as rows:
+        refuse_long_text(file, rows, LONGEST_LOOKED_AT)
         cells = {name: as_date(named, quoted(name), of) for name, of in rows.types.items()}
         texts = (
             f"COALESCE(CAST({cell} AS VARCHAR), '') AS c{at}"

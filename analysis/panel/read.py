@@ -18,11 +18,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from fewtreated.errors import refuse
+from fewtreated.errors import DesignError, refuse
 
 from analysis.panel import doubts
 from analysis.panel.array import link_accounts, panel_of
 from analysis.panel.checks import Table, checked_table
+from analysis.panel.database import DatabaseTable
 from analysis.panel.file import open_file
 from analysis.panel.map import phrase, refusal_words
 from analysis.panel.panel import DROPPED, Panel, write_parquet
@@ -113,7 +114,7 @@ def read_panel(
 
 
 def build_panel(
-    paths: Sequence[Path],
+    sources: Sequence[str | Path],
     out: Path,
     *,
     map: Path | None,
@@ -129,9 +130,9 @@ def build_panel(
 
     Parameters
     ----------
-    paths : sequence of Path
+    sources : sequence of str or Path
         Files, which are read as one. If no file has a name, a ``*`` in it stands for any
-        characters.
+        characters. With `engine`, the name of one table.
     map, home, platforms
         As in `read_panel`.
     out : Path
@@ -142,7 +143,8 @@ def build_panel(
         Number of firms to sample, with weights, from categories without a closed firm; all by
         default.
     engine : str
-        URL of a database, such as postgresql://host/name, in which the only path names a table.
+        Address of the database of that table, such as duckdb:///shop.db or postgresql://host/shop,
+        or the name of an environment variable that has it. Messages quote nothing of it.
 
     Returns
     -------
@@ -155,7 +157,16 @@ def build_panel(
     DataError
         As `read_panel`.
     """
-    with _checked_table(paths, map, home, platforms, engine) as (every, notes):
+    in_database = None
+    if engine:
+        if len(sources) > 1:
+            raise DesignError(
+                f"Cannot read {len(sources)} tables with --engine: rows of one are added up;"
+                " name one table, or a view of them."
+            )
+        in_database = DatabaseTable(str(sources[0]), engine)
+    paths = [Path(source) for source in sources]
+    with _checked_table(paths, map, home, platforms, in_database) as (every, notes):
         table, metadata = _sampled(every, sample) if sample else (every, {})
         lines = [*_lines_read(table), *((*note, np.nan) for note in notes)]
         cells = len(table.units) * len(table.labels) * table.months
@@ -234,10 +245,10 @@ def _checked_table(
     map: str | Path | None,
     home: str | None,
     platforms: Sequence[str] | None,
-    engine: str = "",
+    in_database: DatabaseTable | None = None,
 ) -> Iterator[tuple[Table, Notes]]:
     """Open files or a database table, query and check their rows, and yield them with notes."""
-    file = open_file(paths, Path(map) if map else None, platforms, engine)
+    file = open_file(paths, Path(map) if map else None, platforms, in_database)
     if home and file.named.home not in (None, home):
         refuse(map, *refusal_words("other home", home=home, found=file.named.home))
     home = home or file.named.home or "AMZ"

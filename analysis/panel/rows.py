@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -13,12 +14,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet
 from fewtreated.errors import refuse
 
-from analysis.panel.database import database, open_table, schema_and_table
-from analysis.panel.file import FILE_ROWS, File, parquet_copies
+from analysis.panel.database import DatabaseTable, free, quoted
+from analysis.panel.file import FILE_ROWS, File, parquet_copies, stored
 from analysis.panel.formats import EITHER, SPELLED, number_pattern
 from analysis.panel.map import MONTH, NUMBER, Map, attributes, columns
 from analysis.panel.opening import MEMORY, parser_errors, types_of
-from analysis.untrusted import LONGEST_NAME, refuse_more
+from analysis.untrusted import LONGEST_NAME, refuse_length, refuse_more
 
 ROWS_AT_ONCE = 1 << 18
 _MOST_GROUPS = (
@@ -44,7 +45,8 @@ class FileRows:
     path: Path  # for messages
     connection: Any
     types: Mapping[str, pa.DataType]
-    base: str  # FROM clause, with a column _row of positions
+    base: str  # FROM clause, with a column of positions
+    row: str  # name of that column
     remote: bool = False
     own: str = ""  # `base` without the rows that were joined
     whole: str = ""  # `base` with the rows that the map drops
@@ -72,42 +74,36 @@ class FileRows:
     def register(self, **tables: pa.Table) -> None:
         """Let queries refer to tables of ours."""
         for name, table in tables.items():
-            if self.remote and self.connection.name == "pyspark":  # which has no temporary tables
-                import ibis
-
-                self.connection.create_view(name, ibis.memtable(table), overwrite=True)
-            elif self.remote:
-                self.connection.create_table(name, table, temp=True, overwrite=True)
+            if self.remote:  # Ibis would overwrite a table of the database itself
+                self.connection.raw_sql(f"DROP TABLE IF EXISTS pg_temp.{name}").close()
+                self.connection.create_table(name, table, temp=True)
             else:
                 self.connection.register(name, table)
 
-    def refuse_long(self, most: int) -> None:
-        """Raise DataError if a column contains longer text than `most` characters."""
-        for name, of in self.types.items():
-            if not is_text(of):
-                continue
-            long = f"bit_length({quoted(name)}) > {8 * most} AND length({quoted(name)}) > {most}"
-            found = self.query(
-                f"SELECT length({quoted(name)}) AS found {self.base} WHERE {long} LIMIT 1"
-            )["found"]
-            for length in found.to_pylist():
-                expected = f"text of at most {most:,} characters"
-                do = "shorten it, or use another column"
-                refuse(f"{self.path}, column {name!r}", expected, f"one of {length:,}", do)
+
+def settings(folder: str) -> dict[str, Any]:
+    """Return settings of DuckDB, which may write to a folder what does not fit into its memory."""
+    return {
+        "memory_limit": MEMORY,
+        "preserve_insertion_order": False,
+        "autoload_known_extensions": False,
+        "temp_directory": folder,
+    }
 
 
 @contextmanager
-def opened_rows(file: File, most: int = 0) -> Iterator[FileRows]:
+def opened_rows(file: File, most: int = 0, longest: int = LONGEST_NAME) -> Iterator[FileRows]:
     """Open the rows of files, or of a database table, for queries.
 
-    With `most`, they are at least the first `most` rows of a file, in their order.
+    With `most`, they are at least the first `most` rows of a file, in their order. Text of more
+    than `longest` characters is refused before all of a file is copied.
     """
-    if file.engine:
-        with database(file.path, file.engine) as remote:
-            yield _table_rows(file, remote)
+    if file.in_database:
+        with _table_rows(file, file.in_database) as rows:
+            yield rows
     else:
         with (
-            parquet_copies(file, most) as paths,
+            parquet_copies(file, most, longest) as paths,
             _file_rows(file, paths, ordered=bool(most)) as rows,
         ):
             yield rows
@@ -118,35 +114,51 @@ def _file_rows(file: File, paths: Sequence[Path], *, ordered: bool) -> Iterator[
     """Open copies of files in Parquet for queries, which may keep their order."""
     import duckdb
 
-    settings: Any = {
-        "memory_limit": MEMORY,
-        "preserve_insertion_order": ordered,
-        "autoload_known_extensions": False,
-        "temp_directory": str(paths[0].parent),
-    }
-    with duckdb.connect(config=settings) as database:
+    how = settings(str(paths[0].parent)) | {"preserve_insertion_order": ordered}
+    with duckdb.connect(config=how) as database:
         listed = ", ".join(literal(as_pattern(path)) for path in paths)
         # columns are those of the files: a folder named category=toys is no column
         cells = f"read_parquet([{listed}], file_row_number = true, hive_partitioning = false)"
         row = f"CAST(file_index AS BIGINT) * {FILE_ROWS} + file_row_number"
-        yield _numbered(file, database, pa.parquet.read_schema(paths[0]), row, cells)
+        names = {stored(name): name for name in file.needed}
+        schema = pa.parquet.read_schema(paths[0])
+        yield _numbered(file, database, types_of(schema, names), names, row, cells)
 
 
-def _table_rows(file: File, remote: Any) -> FileRows:
-    """Open a table of a connected database for queries."""
-    with parser_errors(file.path, is_table=True):
-        schema = open_table(remote, file.path).schema().to_pyarrow()
+@contextmanager
+def _table_rows(file: File, in_database: DatabaseTable) -> Iterator[FileRows]:
+    """Open a table of a database for queries."""
+    names = {name: name for name in file.needed}
     row = "row_number() OVER (ORDER BY NULL) - 1"
-    cells = ".".join(quoted(name) for name in schema_and_table(file.path) if name)
-    return _numbered(file, remote, schema, row, cells, remote=True)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        in_database.connected(settings(folder)) as connection,
+    ):
+        cells, schema = in_database.opened(connection)
+        types = types_of(schema, names)
+        remote = in_database.is_remote
+        yield _numbered(file, connection, types, names, row, cells, remote=remote)
 
 
 def _numbered(
-    file: File, connection: Any, schema: pa.Schema, row: str, cells: str, *, remote: bool = False
+    file: File,
+    connection: Any,
+    types: Mapping[str, pa.DataType],
+    names: Mapping[str, str],
+    row: str,
+    cells: str,
+    *,
+    remote: bool = False,
 ) -> FileRows:
-    """Return rows with their position, joined with those of a second file if they must be."""
-    base = f"FROM (SELECT *, {row} AS _row FROM {cells}) AS numbered"
-    every = FileRows(file.path, connection, types_of(schema, file.needed), base, remote)
+    """Return rows with their position, joined with those of a second file if they must be.
+
+    `names` are those of the file by those in `cells`. Rows that the map drops are left out.
+    """
+    listed = ", ".join(f"{quoted(name)} AS {quoted(theirs)}" for name, theirs in names.items())
+    position = free("_row", file.header)
+    base = f"FROM (SELECT {listed}, {row} AS {position} FROM {cells}) AS numbered"
+    types = {names[name]: of for name, of in types.items()}
+    every = FileRows(file.path, connection, types, base, position, remote)
     rows = every
     if file.named.rows.drop:
         kept = " AND ".join(f"NOT {fits}" for _, _, fits in _dropped(file))
@@ -154,8 +166,11 @@ def _numbered(
         rows = replace(every, base=base, whole=every.base)
     if not file.attributes or file.apart or not (join := file.named.join):
         return rows
-    rows.register(attributes=file.attributes)
-    base = f"{rows.base} JOIN attributes ON CAST({quoted(join.key)} AS VARCHAR) = _key"
+    rows.register(market_impact_attributes=file.attributes)
+    key = file.attributes.column_names[0]
+    base = (
+        f"{rows.base} JOIN market_impact_attributes ON CAST({quoted(join.key)} AS VARCHAR) = {key}"
+    )
     return replace(rows, base=base, own=rows.base)
 
 
@@ -190,7 +205,7 @@ class Distinct:
 
 def query_distinct(file: File, rows: FileRows) -> Distinct:
     """Query the distinct combinations of the columns of a file."""
-    rows.refuse_long(LONGEST_NAME)
+    refuse_long_text(file, rows, LONGEST_NAME)
     sql = _source(file, rows)
     units = _query_units(file, rows, sql)
     groups = _query_combinations(file, rows, sql, group_columns(file), _OF_SALES)
@@ -207,6 +222,19 @@ def query_distinct(file: File, rows: FileRows) -> Distinct:
             f" GROUP BY sales ORDER BY bool_or(bad) DESC, first LIMIT {_MOST_GROUPS}"
         )
     return Distinct(rows, sql, units, groups, sales, notes)
+
+
+def refuse_long_text(file: File, rows: FileRows, most: int) -> None:
+    """Raise DataError if a column contains longer text than `most` characters."""
+    for name in (name for name, of in rows.types.items() if is_text(of)):
+        long = f"bit_length({quoted(name)}) > {8 * most} AND length({quoted(name)}) > {most}"
+        found = rows.query(
+            f"SELECT length({quoted(name)}) AS length, {rows.row} AS position {rows.base}"
+            f" WHERE {long} ORDER BY position LIMIT 1"
+        )
+        for first in found.to_pylist():
+            path, row = file.place(first["position"] * max(1, len(file.months)))
+            refuse_length(f"{path}, row {row:,}", name, first["length"], most)
 
 
 def unit_columns(file: File) -> list[str]:
@@ -227,14 +255,16 @@ def _query_units(file: File, rows: FileRows, sql: str) -> pa.Table:
     Their attributes from a second file are returned with them.
     """
     names = unit_columns(file)
-    if not file.apart:
+    if not file.attributes or not file.apart:
         return _query_combinations(file, rows, sql, names)
     own = ["_key", *(name for name in names if name not in file.apart)]
     found = _query_combinations(file, rows, sql, own)
     cells = ", ".join(
         f"{_column_sql(file, ours, file.joined_types)} AS {ours}" for ours in file.apart
     )
-    apart = rows.query(f"SELECT _key, {cells} FROM attributes", attributes=file.attributes)
+    key = file.attributes.column_names[0]
+    sql = f"SELECT {key} AS _key, {cells} FROM market_impact_attributes"
+    apart = rows.query(sql, market_impact_attributes=file.attributes)
     joined = found.join(apart, "_key", join_type="inner").group_by(names)
     found = joined.aggregate([("n", "sum"), ("first", "min"), ("last", "max")])
     return found.rename_columns({"n_sum": "n", "first_min": "first", "last_max": "last"})
@@ -305,7 +335,7 @@ def _source(file: File, rows: FileRows) -> str:
         _refuse_type(file, ours, types[theirs])
     for of in sold:
         _refuse_type(file, "sales", of)
-    row = "_row"
+    row = rows.row
     cells = {ours: _column_sql(file, ours, types) for ours in file.theirs if ours not in file.apart}
     if file.apart and (join := file.named.join):
         cells["_key"] = f"CAST({quoted(join.key)} AS VARCHAR)"
@@ -313,7 +343,7 @@ def _source(file: File, rows: FileRows) -> str:
     if file.months:
         count = len(file.months)
         cast = "VARCHAR" if has_text else "DOUBLE"  # some may contain only whole numbers
-        row = f"_row * {count} + unnest([{', '.join(map(str, range(count)))}])"
+        row = f"{row} * {count} + unnest([{', '.join(map(str, range(count)))}])"
         cells["month"] = f"unnest([{', '.join(map(literal, file.months.values()))}])"
         sales = (f"CAST({quoted(column)} AS {cast})" for column in file.months)
         cells["sales"] = f"unnest([{', '.join(sales)}])"
@@ -369,11 +399,6 @@ def as_pattern(path: Path) -> str:
     '/data/panel[[]1].parquet'
     """
     return "".join(f"[{sign}]" if sign in "*?[" else sign for sign in str(path))
-
-
-def quoted(name: str) -> str:
-    """Quote the name of a column or table for SQL."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 def as_date(named: Map, column: str, kind: pa.DataType) -> str:
