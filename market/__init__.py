@@ -7,7 +7,7 @@ starts at once.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -115,6 +115,7 @@ def export(
     overrides: Mapping[str, Any] | None = None,
     *,
     event: str = SHIPPED,
+    begin: Callable[[str], Any] = str,
 ) -> Path:
     """Simulate one market, and write it to a folder.
 
@@ -128,6 +129,8 @@ def export(
         Parameters to change.
     event : str
         As for :func:`simulate`.
+    begin : callable
+        Called with the name of each of three steps when it begins.
 
     Returns
     -------
@@ -150,15 +153,17 @@ def export(
         )
     from pydantic_core import to_json
 
+    begin("simulating the market")
     panel, truth = simulate(preset, seed, event=event, **(overrides or {}))
+    begin("computing what is true of it, in other worlds")
+    described = _described(truth, panel.digest)
+    begin("writing the files")
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as draft:
         new = Path(draft, "new")
         new.mkdir()
         panel.to_parquet(new / "panel.parquet")
-        (new / "truth.json").write_bytes(
-            to_json(_described(truth, panel.digest), indent=1, inf_nan_mode="null")
-        )
+        (new / "truth.json").write_bytes(to_json(described, indent=1, inf_nan_mode="null"))
         truth.firms.to_parquet(new / "firms.parquet")
         if out.exists():
             out.rename(Path(draft, "old"))

@@ -27,6 +27,7 @@ class Exit(IntEnum):
     PDF = 5
     NOTICE = 6
     DISK_FULL = 7
+    MEMORY = 8
 
 
 class ReportError(RuntimeError):

@@ -6,16 +6,20 @@ import sys
 from collections.abc import Iterable, Sequence
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from fewtreated.errors import DataError, DesignError
 from typer import Argument, Option
 
-from analysis import parameters
+from analysis import memory, parameters
 from analysis.data import SHIPPED
 from analysis.provenance import ROOT
 from runner import Exit, ReportError, disk_full, kernels, release, say, schedule
+from runner.waiting import counted
+
+if TYPE_CHECKING:
+    from analysis.study import Study
 
 app = typer.Typer(
     name="market-impact",
@@ -32,6 +36,8 @@ HERE = ContextVar("HERE", default=ROOT)  # the folder of the project
 def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
     """Run a command, by default the one on the command line, and return its exit code."""
     try:
+        if memory.limit() < memory.LEAST:
+            raise MemoryError
         HERE.set(root)
         if empty := [
             text for text in arguments or sys.argv[1:] if re.fullmatch("(--[a-z-]+=)?", text)
@@ -47,6 +53,9 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
     except (DesignError, DataError, ReportError) as error:
         say(f"error: {error}", sys.stderr)
         return getattr(error, "code", Exit.REFUSED)
+    except MemoryError:
+        say(f"error: {memory.lacking()}", sys.stderr)
+        return Exit.MEMORY
     except OSError as error:
         what = f"{error}; published releases are untouched; fix the cause"
         code = Exit.FAILED
@@ -236,6 +245,8 @@ def map_(
     """Propose a map for a panel file or a table, with questions to answer."""
     from analysis.panel.propose import propose
 
+    if not engine:
+        _say_memory(file)
     text = propose(file, second, engine=engine, event=event or SHIPPED)
     if out is None:
         return say(text.rstrip())
@@ -268,7 +279,12 @@ def panel_(
     _refuse_existing(out)
     of = read_event(event or SHIPPED)
     how: dict[str, Any] = {"map": map_, "home": of.home, "platforms": [*of.platforms]}
-    lines = build_panel(source, out, **how, pieces=pieces, sample=sample, engine=engine)
+    if not engine:
+        _say_memory(*map(Path, source))
+    with counted("panel", 1) as count:
+        count.begin("reading and checking the rows")
+        how["begin"] = count.begin
+        lines = build_panel(source, out, **how, pieces=pieces, sample=sample, engine=engine)
     say(lines.to_string(index=False, float_format="{:,.2f}".format, na_rep=""))
 
 
@@ -317,26 +333,43 @@ def _audit(
     """Print what can be estimated from a panel and, with details, its contents."""
     from analysis import study
 
-    opened = study.Study.open(schedule.asked(root, files, given, schedule.today()))
+    with counted("check", 3) as count:
+        count.begin("reading the panel")
+        opened = study.Study.open(schedule.asked(root, files, given, schedule.today()))
+        count.begin("trying the estimates")
+        _say_contents(opened, panel_name, details=details)
+        count.begin("looking at the window, and trying closures of other firms")
+        _say_estimable(opened, details=details)
+    opened.design.sample(opened.panel)  # raises, with the values to write, if it does not fit
+    if not details:
+        say("\nAdd --details for what the panel holds, the firms compared and the grades.")
+
+
+def _say_contents(opened: "Study", panel_name: str, *, details: bool) -> None:
+    """Print what a panel can answer and, with details, what it contains."""
+    from analysis import study
+
     panel = opened.panel
-    design = opened.design
     say(f"{panel_name}: {opened.answer}\n")
     say(opened.paragraph)
-    nearest = design.fitted(panel)
     if details:
         tables = [
             *study.contents(panel),
             *study.sales_by_year(panel),
-            *study.possible_windows(panel, design),
+            *study.possible_windows(panel, opened.design),
         ]
         say(f"\n{study.tables_as_text(tables)}")
-    if nearest and nearest != design:
+
+
+def _say_estimable(opened: "Study", *, details: bool) -> None:
+    """Print the window of the estimates and, with details, what can be estimated in it."""
+    from analysis import study
+
+    nearest = opened.design.fitted(opened.panel)
+    if nearest and nearest != opened.design:
         say(f"\nThe estimates are for the nearest window that fits: {nearest.given}")
     if details and nearest:
-        say(f"\n{study.tables_as_text(study.estimable(panel, nearest))}")
-    design.sample(panel)  # raises, with the values to write, if the design does not fit
-    if not details:
-        say("\nAdd --details for what the panel holds, the firms compared and the grades.")
+        say(f"\n{study.tables_as_text(study.estimable(opened.panel, nearest))}")
 
 
 @app.command("uncited")
@@ -388,11 +421,20 @@ def simulate(
     from market import export
     from market.parameters import from_text
 
-    say(f"{export(preset, seed, out, from_text(_given(given)), event=event or SHIPPED)}")
+    say(
+        f"memory: about {memory.in_words(memory.MARKET)} needed,"
+        f" {memory.in_words(memory.available())} available",
+        sys.stderr,
+    )
+    with counted("simulate", 3) as count:
+        values = from_text(_given(given))
+        folder = export(preset, seed, out, values, event=event or SHIPPED, begin=count.begin)
+    say(f"{folder}")
 
 
 def _own_panel(panel: Path | None, map_: Path | None, event: str | None) -> dict[str, str] | None:
     if panel is not None:
+        _say_memory(panel)
         return schedule.own_panel(panel, map_, event or SHIPPED)
     if alone := f"--map {map_}" if map_ else f"--event {event}" if event else "":
         raise DesignError(
@@ -400,6 +442,18 @@ def _own_panel(panel: Path | None, map_: Path | None, event: str | None) -> dict
             " instead."
         )
     return None
+
+
+def _say_memory(*files: Path) -> None:
+    """Print what the panels in files will take of memory, and what there is."""
+    from analysis.panel.opening import cells_about
+
+    size = memory.of_cells(sum(map(cells_about, files)))
+    say(
+        f"memory: about {memory.in_words(size)} needed,"
+        f" {memory.in_words(memory.available())} available",
+        sys.stderr,
+    )
 
 
 def _given(pairs: Iterable[str] | None) -> dict[str, str]:

@@ -12,21 +12,26 @@ from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, papermill_engines
 
 from runner.document import expressions
+from runner.waiting import Count
 
 NAME = "market-impact"
 UNUSED = ("input_path", "log_output", "stdout_file", "stderr_file", "execution_timeout")
 
 
 class Client(PapermillNotebookClient):  # type: ignore[misc]
-    """Evaluate the expressions of each Markdown cell in its turn.
+    """Evaluate the expressions of each Markdown cell in its turn, and count the cells.
 
     The results stand in its metadata as jupyterlab-myst stores them, under ``user_expressions``.
     """
+
+    count: Count | None = None
 
     async def async_execute_cell(
         self, cell: Any, cell_index: int, *more: Any, **options: Any
     ) -> Any:
         """Execute a code cell, or evaluate the expressions of a Markdown cell."""
+        if self.count:
+            self.count.begin(f"cell {cell_index + 1}", len(self.nb.cells))
         if cell.cell_type != "markdown":
             return await super().async_execute_cell(cell, cell_index, *more, **options)
         cell.metadata.pop("user_expressions", None)
@@ -57,7 +62,10 @@ class Engine(NBClientEngine):  # type: ignore[misc]
         options["startup_timeout"] = options.pop("start_timeout", 60)
         for name in UNUSED:
             options.pop(name, None)
-        return Client(nb_man, kernel_name=kernel_name, **options).execute()
+        counted = options.pop("count", None)
+        client = Client(nb_man, kernel_name=kernel_name, **options)
+        client.count = counted
+        return client.execute()
 
 
 papermill_engines.register(NAME, Engine)

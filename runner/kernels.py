@@ -24,10 +24,12 @@ from typing import Any
 
 from fewtreated.errors import DataError, DesignError
 
+from analysis import memory
 from analysis.provenance import COMMIT
 from runner import Exit, ReportError, disk_full, say
 from runner.inputs import commit_of_inputs
 from runner.schedule import Job
+from runner.waiting import counted
 
 TIMEOUT = 600.0  # seconds for one notebook
 
@@ -203,7 +205,8 @@ class Kernels:
                 return max(deadline - time.monotonic(), 0.001)
 
             try:
-                papermill.execute_notebook(*files, **options, timeout_func=left)
+                with counted(job.name, 1) as cells:
+                    papermill.execute_notebook(*files, **options, timeout_func=left, count=cells)
                 return
             except CellTimeoutError:
                 what = f"{job.name}: not finished after {timeout:g} s; raise the limit with"
@@ -270,6 +273,8 @@ def _of_cell(job: Job, error: Any) -> ReportError:
     """
     from papermill.exceptions import strip_color
 
+    if error.ename in ("MemoryError", "_ArrayMemoryError", "ArrowMemoryError"):
+        return ReportError(f"{job.name}: {memory.lacking()}", Exit.MEMORY)
     if error.ename in (DataError.__name__, DesignError.__name__):
         return ReportError(f"{job.name}: {error.evalue}", Exit.REFUSED)
     lines = strip_color("\n".join(error.traceback)).rstrip().splitlines()[-15:]

@@ -246,7 +246,7 @@ def _ended(run: Run, name: str) -> Outcome:
     """Return the outcome of a run whose results are in the folder `name`."""
     failures = run.failures | run.stale
     codes = {failure.code for failure in failures.values()}
-    ranked = (Exit.DISK_FULL, Exit.FAILED, Exit.PDF, Exit.REFUSED)
+    ranked = (Exit.DISK_FULL, Exit.MEMORY, Exit.FAILED, Exit.PDF, Exit.REFUSED)
     code = next((code for code in ranked if code in codes), Exit.OK)
     seen = name not in ("", DRAFT)
     states = {job.name: run.states[job.name] for job in run.jobs if job.name in run.states}

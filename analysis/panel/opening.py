@@ -9,6 +9,7 @@ import csv
 import gzip
 import re
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from datetime import datetime
@@ -24,7 +25,7 @@ import pyarrow.csv
 import pyarrow.parquet
 from fewtreated.errors import DataError, refuse
 
-from analysis.panel.map import Map, refusal_words
+from analysis.panel.map import Map, columns, refusal_words
 from analysis.untrusted import LONGEST_NAME, admit, refuse_more
 
 TEXT_TYPES = (".csv", ".csv.gz", ".tsv")
@@ -110,7 +111,7 @@ def parser_errors(path: Path, is_table: bool = False) -> Iterator[None]:
     """
     try:
         yield
-    except DataError:
+    except (DataError, MemoryError):
         raise
     except Exception as error:
         name = type(error).__name__
@@ -162,6 +163,33 @@ def read_header(path: Path, named: Map) -> tuple[Sequence[str], dict[str, str], 
             header = table.column_names
     refuse_more(path, len(header), MOST_COLUMNS, "columns", "check the column separator")
     return header, metadata, table
+
+
+def cells_about(path: Path) -> int:
+    """Return about how many rows, or cells of months, a file has; 0 if it cannot be told.
+
+    That of a text file is told by the lines of its first part, that of a sheet by its bytes, and
+    any file of months as columns by its columns.
+    """
+    try:
+        if file_type(path) == ".parquet":
+            whole = pa.parquet.read_metadata(path.absolute())
+            rows = whole.num_rows
+            width = whole.num_columns
+        elif file_type(path) not in TEXT_TYPES:
+            return path.stat().st_size // 8
+        else:
+            with path.open("rb") as file:
+                packed = HEADER_BYTES
+                start = file.read(packed)
+            if file_type(path) == ".csv.gz":
+                start = zlib.decompressobj(wbits=31).decompress(start)
+            lines = start.splitlines() or [b""]
+            width = 1 + max(map(lines[0].count, (b",", b";", b"\t", b"|")))
+            rows = len(lines) * max(path.stat().st_size, packed) // packed
+    except (OSError, ValueError, zlib.error):
+        return 0
+    return int(rows) * (width if width > len(columns()) else 1)
 
 
 def rows_above(path: Path, named: Map) -> int:

@@ -10,7 +10,7 @@ accounts are added up to firms. A panel is built in pieces of firms, which bound
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -113,6 +113,10 @@ def read_panel(
     return replace(panel, doubts=doubts.raised(panel, table), no_dose=no_dose)
 
 
+def _quietly(step: str, total: int) -> None:
+    """Tell nobody that a step begins."""
+
+
 def build_panel(
     sources: Sequence[str | Path],
     out: Path,
@@ -123,6 +127,7 @@ def build_panel(
     pieces: int = 0,
     sample: int = 0,
     engine: str = "",
+    begin: Callable[[str, int], Any] = _quietly,
 ) -> pd.DataFrame:
     """Write the panel of one file or several to Parquet, and reconcile it with their rows.
 
@@ -145,6 +150,8 @@ def build_panel(
     engine : str
         Address of the database of that table, such as duckdb:///shop.db or postgresql://host/shop,
         or the name of an environment variable that has it. Messages quote nothing of it.
+    begin : callable
+        Called with the name of each step when it begins, and the number of all steps.
 
     Returns
     -------
@@ -171,7 +178,7 @@ def build_panel(
         lines = [*_lines_read(table), *((*note, np.nan) for note in notes)]
         cells = len(table.units) * len(table.labels) * table.months
         pieces = pieces or math.ceil(cells / _CELLS_AT_ONCE)
-        write_parquet(_panels(table, pieces, lines), out, metadata)
+        write_parquet(_panels(table, pieces, lines, begin), out, metadata)
     frame = pd.DataFrame(lines, columns=[*DROPPED, "sales"])
     added = (
         frame.groupby(DROPPED[:2], sort=False, as_index=False)
@@ -192,12 +199,15 @@ def _lines_read(table: Table) -> list[tuple[Any, ...]]:
     ]
 
 
-def _panels(table: Table, pieces: int, lines: list[tuple[Any, ...]]) -> Iterator[Panel]:
+def _panels(
+    table: Table, pieces: int, lines: list[tuple[Any, ...]], begin: Callable[[str, int], Any]
+) -> Iterator[Panel]:
     """Yield the panels of pieces of firms, and add what was left out and written to the lines."""
     firm, firms = pd.factorize(table.units["firm"])
     piece = firm * pieces // len(firms)
     has_dose = "dose" in table.units or table.file.named.closures == "account"
-    for each in np.unique(piece):
+    for number, each in enumerate(np.unique(piece), start=1):
+        begin(f"piece {number} of {pieces}", 1 + pieces)
         panel = panel_of(table.of(table.units[piece == each]), [])
         known = int(np.count_nonzero(~np.isnan(panel.sales))), float(np.nansum(panel.sales))
         lines.extend((*note, np.nan) for note in panel.dropped.itertuples(index=False))

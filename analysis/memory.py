@@ -1,0 +1,67 @@
+"""Say what a computation on a panel will take of memory, and what there is."""
+
+from __future__ import annotations
+
+import resource
+from contextlib import suppress
+from pathlib import Path
+
+MEBIBYTE = 1 << 20
+LEAST = 1200 * MEBIBYTE  # of address space, which the libraries alone nearly take
+MARKET = 1500 * MEBIBYTE  # of a simulated market and its other worlds
+_LIBRARIES = 400 * MEBIBYTE  # that are loaded
+_OF_CELL = 220  # bytes: a check of 300,000 firms in 24 months took 1.9 GiB
+_UNLIMITED = 1 << 62
+
+
+def limit() -> int:
+    """Return the limit of this process's address space, in bytes."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if soft == resource.RLIM_INFINITY:
+        return _UNLIMITED
+    return soft
+
+
+def available() -> int:
+    """Return the bytes that this process can still get: of the machine, its group and its limit."""
+    found = [limit() - _of_file("/proc/self/status", "VmSize:", 0)]
+    found.append(_of_file("/proc/meminfo", "MemAvailable:", _UNLIMITED))
+    group = Path("/sys/fs/cgroup")
+    with suppress(OSError, ValueError):  # no such group, or no limit
+        most = int((group / "memory.max").read_text(encoding="ascii"))
+        found.append(most - int((group / "memory.current").read_text(encoding="ascii")))
+    return max(0, min(found))
+
+
+def of_cells(cells: int) -> int:
+    """Return about how many bytes a check of a panel takes that has so many cells."""
+    return _LIBRARIES + _OF_CELL * cells
+
+
+def _of_file(path: str, key: str, otherwise: int) -> int:
+    """Return the bytes that a line of a file of the kernel states in kibibytes."""
+    with suppress(OSError):
+        for line in Path(path).read_text(encoding="ascii", errors="replace").splitlines():
+            if line.startswith(key):
+                return int(line.split()[1]) << 10
+    return otherwise
+
+
+def in_words(size: int) -> str:
+    """Format a number of bytes.
+
+    >>> in_words(3 << 29)
+    '1.5 GiB'
+    """
+    return f"{size / (1 << 30):,.1f} GiB"
+
+
+def lacking() -> str:
+    """Say that there is too little memory, what there is, and what to do."""
+    if (most := limit()) < _UNLIMITED:
+        there = f"the limit of address space is {in_words(most)} (`ulimit -v`)"
+    else:
+        there = f"{in_words(available())} can be had"
+    do = f"allow {in_words(LEAST)} or more"
+    do += ", or keep fewer firms of a panel with `market-impact panel --sample N`"
+    return f"Cannot go on for want of memory: {there}; {do}."
