@@ -22,6 +22,11 @@ def limit() -> int:
     return soft
 
 
+def is_limited() -> bool:
+    """Return whether this process's address space has a limit."""
+    return limit() < _UNLIMITED
+
+
 def available() -> int:
     """Return the bytes that this process can still get: of the machine, its group and its limit."""
     found = [limit() - _of_file("/proc/self/status", "VmSize:", 0)]
@@ -58,10 +63,10 @@ def in_words(size: int) -> str:
 
 def lacking() -> str:
     """Say that there is too little memory, what there is, and what to do."""
-    if (most := limit()) < _UNLIMITED:
-        there = f"the limit of address space is {in_words(most)} (`ulimit -v`)"
+    if is_limited():
+        there = f"the limit of address space is {in_words(limit())} (`ulimit -v`)"
     else:
         there = f"{in_words(available())} can be had"
-    do = f"allow {in_words(LEAST)} or more"
+    do = f"allow {in_words(LEAST)}, and more for a large panel"
     do += ", or keep fewer firms of a panel with `market-impact panel --sample N`"
     return f"Cannot go on for want of memory: {there}; {do}."

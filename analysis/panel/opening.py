@@ -25,6 +25,7 @@ import pyarrow.csv
 import pyarrow.parquet
 from fewtreated.errors import DataError, refuse
 
+from analysis import memory
 from analysis.panel.map import Map, columns, refusal_words
 from analysis.untrusted import LONGEST_NAME, admit, refuse_more
 
@@ -115,6 +116,8 @@ def parser_errors(path: Path, is_table: bool = False) -> Iterator[None]:
         raise
     except Exception as error:
         name = type(error).__name__
+        if name == "OutOfMemoryException" and memory.is_limited():
+            raise MemoryError from None
         if name == "OutOfMemoryException":
             refuse(
                 path,
