@@ -7,7 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 
 MEBIBYTE = 1 << 20
-LEAST = 1200 * MEBIBYTE  # of address space, which the libraries alone nearly take
+# of address space, most of which the libraries reserve: a check of an example needs 1,450 to 1,600
+LEAST = 1800 * MEBIBYTE
 MARKET = 1500 * MEBIBYTE  # of a simulated market and its other worlds
 _LIBRARIES = 400 * MEBIBYTE  # that are loaded
 _OF_CELL = 220  # bytes: a check of 300,000 firms in 24 months took 1.9 GiB
@@ -59,6 +60,16 @@ def in_words(size: int) -> str:
     '1.5 GiB'
     """
     return f"{size / (1 << 30):,.1f} GiB"
+
+
+def is_lack(error: BaseException) -> bool:
+    """Return whether an error means that memory is wanting, as loaders and threads say it.
+
+    >>> is_lack(ImportError("libx.so: failed to map segment from shared object"))
+    True
+    """
+    words = ("Cannot allocate memory", "failed to map segment", "can't start new thread")
+    return isinstance(error, MemoryError) or any(each in str(error) for each in words)
 
 
 def lacking() -> str:

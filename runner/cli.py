@@ -53,10 +53,12 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
     except (DesignError, DataError, ReportError) as error:
         say(f"error: {error}", sys.stderr)
         return getattr(error, "code", Exit.REFUSED)
-    except MemoryError:
-        say(f"error: {memory.lacking()}", sys.stderr)
-        return Exit.MEMORY
-    except OSError as error:
+    except (MemoryError, ImportError, RuntimeError, OSError) as error:
+        if memory.is_lack(error):
+            say(f"error: {memory.lacking()}", sys.stderr)
+            return Exit.MEMORY
+        if not isinstance(error, OSError):
+            raise
         what = f"{error}; published releases are untouched; fix the cause"
         code = Exit.FAILED
         if disk_full(error):
@@ -446,12 +448,12 @@ def _own_panel(panel: Path | None, map_: Path | None, event: str | None) -> dict
 
 def _say_memory(*files: Path) -> None:
     """Print what the panels in files will take of memory, and what there is."""
+    there = memory.available()  # before libraries take their part
     from analysis.panel.opening import cells_about
 
     size = memory.of_cells(sum(map(cells_about, files)))
     say(
-        f"memory: about {memory.in_words(size)} needed,"
-        f" {memory.in_words(memory.available())} available",
+        f"memory: about {memory.in_words(size)} needed, {memory.in_words(there)} available",
         sys.stderr,
     )
 

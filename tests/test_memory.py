@@ -1,6 +1,8 @@
 """Little memory is told calmly, and before work; and long work tells how far it is."""
 
+import errno
 import gzip
+import os
 import resource
 import subprocess
 import sys
@@ -31,7 +33,7 @@ COMMANDS = {
 ROWS = rows_of(random_panel(np.random.default_rng(1)))
 
 
-@pytest.mark.parametrize("limit", [200, 600, 1100])
+@pytest.mark.parametrize("limit", [200, 1100, 1700])
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_narrow_limit_is_told_in_a_sentence(tmp_path, command, limit):
     size = limit << 20
@@ -51,10 +53,19 @@ def test_a_narrow_limit_is_told_in_a_sentence(tmp_path, command, limit):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("error", [MemoryError, np._core._exceptions._ArrayMemoryError])
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        np._core._exceptions._ArrayMemoryError((1 << 40,), np.dtype("f8")),
+        ImportError("libarrow.so: failed to map segment from shared object"),
+        RuntimeError("can't start new thread"),
+        OSError(errno.ENOMEM, os.strerror(errno.ENOMEM)),
+    ],
+)
 def test_a_lack_of_memory_at_work_is_told_in_a_sentence(monkeypatch, capsys, error):
     def fail(*_, **__):
-        raise error(*([] if error is MemoryError else [(1 << 40,), np.dtype("f8")]))
+        raise error
 
     monkeypatch.setattr("analysis.panel.propose.propose", fail)
     assert main(["map", str(ROOT / "data/examples/tidy.csv")]) == Exit.MEMORY

@@ -112,9 +112,11 @@ def parser_errors(path: Path, is_table: bool = False) -> Iterator[None]:
     """
     try:
         yield
-    except (DataError, MemoryError):
+    except DataError:
         raise
     except Exception as error:
+        if memory.is_lack(error):
+            raise
         name = type(error).__name__
         if name == "OutOfMemoryException" and memory.is_limited():
             raise MemoryError from None
