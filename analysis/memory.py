@@ -9,29 +9,30 @@ from pathlib import Path
 MEBIBYTE = 1 << 20
 # of address space, most of which the libraries reserve: a check of an example needs 1,450 to 1,600
 LEAST = 1800 * MEBIBYTE
-MARKET = 1500 * MEBIBYTE  # of a simulated market and its other worlds
+MARKET = 330 * MEBIBYTE  # measured, of each preset with its other worlds
+BOUNDED = 1300 * MEBIBYTE  # at most, of what looks at some rows, or adds up some firms at a time
 _LIBRARIES = 400 * MEBIBYTE  # that are loaded
 _OF_CELL = 220  # bytes: a check of 300,000 firms in 24 months took 1.9 GiB
-_UNLIMITED = 1 << 62
+UNLIMITED = 1 << 62
 
 
 def limit() -> int:
     """Return the limit of this process's address space, in bytes."""
     soft, _ = resource.getrlimit(resource.RLIMIT_AS)
     if soft == resource.RLIM_INFINITY:
-        return _UNLIMITED
+        return UNLIMITED
     return soft
 
 
 def is_limited() -> bool:
     """Return whether this process's address space has a limit."""
-    return limit() < _UNLIMITED
+    return limit() < UNLIMITED
 
 
 def available() -> int:
     """Return the bytes that this process can still get: of the machine, its group and its limit."""
     found = [limit() - _of_file("/proc/self/status", "VmSize:", 0)]
-    found.append(_of_file("/proc/meminfo", "MemAvailable:", _UNLIMITED))
+    found.append(_of_file("/proc/meminfo", "MemAvailable:", UNLIMITED))
     group = Path("/sys/fs/cgroup")
     with suppress(OSError, ValueError):  # no such group, or no limit
         most = int((group / "memory.max").read_text(encoding="ascii"))
@@ -39,9 +40,16 @@ def available() -> int:
     return max(0, min(found))
 
 
-def of_cells(cells: int) -> int:
-    """Return about how many bytes a check of a panel takes that has so many cells."""
-    return _LIBRARIES + _OF_CELL * cells
+def of_cells(cells: int, most: int = UNLIMITED) -> int:
+    """Return about how many bytes the work on so many cells takes, or at most so many.
+
+    Raise MemoryError if the limit of address space is too low for it, since libraries would end
+    the process without a word.
+    """
+    size = min(_OF_CELL * cells, most)
+    if limit() < LEAST + size:
+        raise MemoryError(LEAST + size)
+    return _LIBRARIES + size
 
 
 def _of_file(path: str, key: str, otherwise: int) -> int:
@@ -72,12 +80,17 @@ def is_lack(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or any(each in str(error) for each in words)
 
 
-def lacking() -> str:
+def needed(error: BaseException) -> int:
+    """Return the bytes of address space that an error of `of_cells` asks for, or else the least."""
+    return next((size for size in error.args if isinstance(size, int) and size > LEAST), LEAST)
+
+
+def lacking(needed: int = LEAST) -> str:
     """Say that there is too little memory, what there is, and what to do."""
     if is_limited():
         there = f"the limit of address space is {in_words(limit())} (`ulimit -v`)"
     else:
         there = f"{in_words(available())} can be had"
-    do = f"allow {in_words(LEAST)}, and more for a large panel"
+    do = f"allow {in_words(needed)} or more"
     do += ", or keep fewer firms of a panel with `market-impact panel --sample N`"
     return f"Cannot go on for want of memory: {there}; {do}."

@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
         return getattr(error, "code", Exit.REFUSED)
     except (MemoryError, ImportError, RuntimeError, OSError) as error:
         if memory.is_lack(error):
-            say(f"error: {memory.lacking()}", sys.stderr)
+            say(f"error: {memory.lacking(memory.needed(error))}", sys.stderr)
             return Exit.MEMORY
         if not isinstance(error, OSError):
             raise
@@ -248,7 +248,7 @@ def map_(
     from analysis.panel.propose import propose
 
     if not engine:
-        _say_memory(file)
+        _say_memory(file, most=memory.BOUNDED)
     text = propose(file, second, engine=engine, event=event or SHIPPED)
     if out is None:
         return say(text.rstrip())
@@ -282,7 +282,7 @@ def panel_(
     of = read_event(event or SHIPPED)
     how: dict[str, Any] = {"map": map_, "home": of.home, "platforms": [*of.platforms]}
     if not engine:
-        _say_memory(*map(Path, source))
+        _say_memory(*map(Path, source), most=memory.BOUNDED)
     with counted("panel", 1) as count:
         count.begin("reading and checking the rows")
         how["begin"] = count.begin
@@ -446,12 +446,12 @@ def _own_panel(panel: Path | None, map_: Path | None, event: str | None) -> dict
     return None
 
 
-def _say_memory(*files: Path) -> None:
-    """Print what the panels in files will take of memory, and what there is."""
+def _say_memory(*files: Path, most: int = memory.UNLIMITED) -> None:
+    """Print what the panels in files will take of memory, at `most`, and what there is."""
     there = memory.available()  # before libraries take their part
     from analysis.panel.opening import cells_about
 
-    size = memory.of_cells(sum(map(cells_about, files)))
+    size = memory.of_cells(sum(map(cells_about, files)), most)
     say(
         f"memory: about {memory.in_words(size)} needed, {memory.in_words(there)} available",
         sys.stderr,

@@ -135,6 +135,20 @@ def test_a_limit_of_address_space_is_what_there_is(monkeypatch):
     assert memory.available() == 0
 
 
+@pytest.mark.parametrize(("limit", "code"), [(2000, Exit.MEMORY), (None, Exit.OK)])
+def test_a_panel_that_is_too_large_for_a_limit_is_refused_before_work(
+    monkeypatch, capsys, limit, code
+):
+    monkeypatch.setattr("analysis.panel.opening.cells_about", lambda _: 7_000_000)
+    monkeypatch.setattr("analysis.panel.propose.propose", lambda *_: "done")
+    if limit:
+        monkeypatch.setattr(memory, "limit", lambda: limit << 20)
+    assert main(["map", str(ROOT / "data/examples/tidy.csv")]) == code
+    told = capsys.readouterr()
+    assert ("allow 3.0 GiB or more" in told.err) == bool(limit)
+    assert ("done" in told.out) == (not limit)
+
+
 def test_work_that_lasts_tells_how_far_it_is(monkeypatch, capsys):
     monkeypatch.setattr(waiting, "EVERY", 0.05)
     with waiting.counted("panel", 1) as count:

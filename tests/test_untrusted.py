@@ -117,7 +117,7 @@ def test_yaml_that_is_too_large_or_has_signs_that_no_text_has_is_refused(tmp_pat
     for text, found in (
         ("a: b\n" * YAML_BYTES, "at most"),
         ('home: "\\ud800"', "U+D800"),
-        ('home: "\\0"', r"\x00"),
+        ('home: "\\0"', "U+0000"),
     ):
         path.write_text(text)
         assert found in refused(yaml.load, path, Map)
