@@ -274,7 +274,10 @@ def _of_cell(job: Job, error: Any) -> ReportError:
     from papermill.exceptions import strip_color
 
     if error.ename in ("MemoryError", "_ArrayMemoryError", "ArrowMemoryError"):
-        return ReportError(f"{job.name}: {memory.lacking()}", Exit.MEMORY)
+        why = memory.lacking()
+        if job.plan.memory:
+            why = f"Cannot go on with {job.plan.memory} MB; raise `memory` in the schedule."
+        return ReportError(f"{job.name}: {why}", Exit.MEMORY)
     if error.ename in (DataError.__name__, DesignError.__name__):
         return ReportError(f"{job.name}: {error.evalue}", Exit.REFUSED)
     lines = strip_color("\n".join(error.traceback)).rstrip().splitlines()[-15:]

@@ -752,8 +752,8 @@ LIMITS = [
     (
         {"memory": 2048, "retries": 1},
         "bytearray(2 << 30)",
-        Exit.FAILED,
-        "01_first: a cell failed with MemoryError",
+        Exit.MEMORY,
+        "01_first: Cannot go on with 2048 MB; raise `memory` in the schedule.",
     ),
     (
         {"retries": 9},
