@@ -140,7 +140,7 @@ def test_a_panel_that_is_too_large_for_a_limit_is_refused_before_work(
     monkeypatch, capsys, limit, code
 ):
     monkeypatch.setattr("analysis.panel.opening.cells_about", lambda _: 7_000_000)
-    monkeypatch.setattr("analysis.panel.propose.propose", lambda *_: "done")
+    monkeypatch.setattr("analysis.panel.propose.propose", lambda *_, **__: "done")
     if limit:
         monkeypatch.setattr(memory, "limit", lambda: limit << 20)
     assert main(["map", str(ROOT / "data/examples/tidy.csv")]) == code
