@@ -41,6 +41,9 @@ def admit(path: Path, most: int | None = None) -> None:
     ------
     DataError
     """
+    if not is_utf8(str(path)):
+        named = str(path).encode("utf-8", "backslashreplace").decode()
+        refuse(named, "a name in UTF-8", "other bytes", "rename the file or folder")
     try:
         status = path.stat()
     except (OSError, ValueError, RuntimeError) as error:
@@ -118,8 +121,8 @@ def located(name: str, path: str) -> Path:
 def refuse_long(path: Path, column: str, cells: Any, most: int, first: int = 0) -> None:
     """Raise DataError if an Arrow column contains text longer than `most` characters.
 
-    Dictionaries are checked without decoding them. For other columns, `first` is the row of the
-    first cell, with which the message names that of the text.
+    Dictionaries are checked without decoding them. `first` is the row of the first cell, with which
+    the message names that of the text.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -133,8 +136,33 @@ def refuse_long(path: Path, column: str, cells: Any, most: int, first: int = 0) 
     lengths = pc.utf8_length(words)
     at = pc.index(pc.greater(lengths, most), True).as_py()
     if at >= 0:
-        where = f"{path}, row {at + first}" if first else path
-        refuse_length(where, column, lengths[at].as_py(), most)
+        refuse_length(_row_of(path, cells, at, first), column, lengths[at].as_py(), most)
+
+
+def _row_of(path: Path, cells: Any, at: int, first: int) -> str:
+    """Return a file and the row of a cell or, in a dictionary, of the first that has a word."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if isinstance(cells, pa.DictionaryArray):
+        at = pc.index(cells.indices, at).as_py()
+    return f"{path}, row {at + first:,}" if first and at >= 0 else str(path)
+
+
+def refuse_unseen(path: Path, column: str, cells: Any, first: int) -> None:
+    """Raise DataError if an Arrow column contains text with a character that is not seen.
+
+    `first` is the row of the first cell.
+    """
+    import pyarrow as pa
+
+    if not isinstance(cells, pa.DictionaryArray):
+        cells = cells.dictionary_encode()
+    for at, word in enumerate(cells.dictionary.to_pylist()):
+        if odd := unseen(str(word or "")):
+            where = f"{_row_of(path, cells, at, first)}, column {column!r}"
+            expected = "text without characters that are not seen"
+            refuse(where, expected, f"{odd} in it", "remove it")
 
 
 def refuse_length(where: Any, column: str, length: int, most: int) -> NoReturn:
@@ -142,6 +170,19 @@ def refuse_length(where: Any, column: str, length: int, most: int) -> NoReturn:
     expected = f"text of at most {most:,} characters"
     do = "shorten it, or use another column"
     refuse(f"{where}, column {column!r}", expected, f"one of {length:,}", do)
+
+
+def is_utf8(text: str) -> bool:
+    """Return whether text can be written in UTF-8, as the name of a file may not.
+
+    >>> is_utf8("é"), is_utf8("\udcff")
+    (True, False)
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def unseen(text: str) -> str:

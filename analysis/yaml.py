@@ -45,7 +45,8 @@ def _model(path: Path, text: str, model: type[Written]) -> Written:
     """Return the model of a YAML file with this text."""
     content = _content(path, text)
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
-        refuse(path, "keys and values", f"{content!r:.60}", "write `key: value` lines")
+        # which may be any file, so nothing of it is quoted
+        refuse(path, "keys and values", "other content", "write `key: value` lines")
     if left := [*_unanswered(content)]:
         actual = f"{number_of(len(left), 'open question')}: {', '.join(left)}"
         refuse(path, "an answer to each question", actual, 'replace each "?" with its answer')
@@ -83,15 +84,16 @@ def _first_error(error: ValidationError, model: type[Written]) -> str:
     where = "top level"
     if key := ".".join(str(part) for part in keys if part not in ("", "[key]")):
         where = f"key {key}"
-    found = f"{first['input']!r:.60}"
+    found = f"; found {first['input']!r:.60}"
     if model.secret_keys.intersection(keys):  # it may be a password instead of its variable's name
-        found = "another value, which is not shown"
+        found = "; found another value, which is not shown"
     why = first["msg"].removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
         why = "there is no such key"
+        found = ""  # since the file may be another than was meant
         if len(keys) == 1:
             why += f" among {', '.join(model.model_fields)}"
-    return f"{where}: {why}; found {found}"
+    return f"{where}: {why}{found}"
 
 
 def _refuse_shape(path: Path, text: str) -> None:

@@ -6,6 +6,7 @@ starts at once.
 
 from __future__ import annotations
 
+import errno
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -158,8 +159,7 @@ def export(
     begin("computing what is true of it, in other worlds")
     described = _described(truth, panel.digest)
     begin("writing the files")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as draft:
+    with _draft(out) as draft:
         new = Path(draft, "new")
         new.mkdir()
         panel.to_parquet(new / "panel.parquet")
@@ -169,6 +169,19 @@ def export(
             out.rename(Path(draft, "old"))
         new.rename(out)
     return out
+
+
+def _draft(out: Path) -> tempfile.TemporaryDirectory[str]:
+    """Create a temporary folder beside a folder; raise DesignError where none can be."""
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        return tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.ENAMETOOLONG):
+            raise
+        raise DesignError(
+            f"Cannot write a simulated market to {out}: {error.strerror}; choose another folder"
+        ) from None
 
 
 def _described(truth: Truth, digest: str) -> dict[str, Any]:

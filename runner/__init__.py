@@ -226,9 +226,12 @@ def disk_full(error: object) -> bool:
 
 
 def say(line: str, stream: TextIO | None = None) -> None:
-    """Print a line, ignoring errors such as a pipe closed by ``head``."""
+    """Print a line, ignoring errors such as a pipe closed by ``head``.
+
+    Bytes of a file's name that are not UTF-8 are spelled out.
+    """
     stream = stream or sys.stdout
     try:
-        print(line, file=stream, flush=True)
+        print(line.encode("utf-8", "backslashreplace").decode(), file=stream, flush=True)
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

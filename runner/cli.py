@@ -1,5 +1,6 @@
 """Command line of ``market-impact``, with one function per command."""
 
+import errno
 import json
 import re
 import sys
@@ -30,6 +31,7 @@ app = typer.Typer(
 )
 
 
+LONGEST_ARGUMENT = 1000  # characters
 HERE = ContextVar("HERE", default=ROOT)  # the folder of the project
 
 
@@ -39,12 +41,7 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
         if memory.limit() < memory.LEAST:
             raise MemoryError
         HERE.set(root)
-        if empty := [
-            text for text in arguments or sys.argv[1:] if re.fullmatch("(--[a-z-]+=)?", text)
-        ]:
-            raise DesignError(
-                f"Argument {empty[0] or repr('')} is empty; give it a value, or leave it out."
-            )
+        _refuse_arguments(arguments or sys.argv[1:])
         app(args=arguments, prog_name="market-impact")
     except SystemExit as ended:
         if isinstance(ended.code, int):
@@ -59,14 +56,39 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
             return Exit.MEMORY
         if not isinstance(error, OSError):
             raise
-        what = f"{error}; published releases are untouched; fix the cause"
-        code = Exit.FAILED
-        if disk_full(error):
-            what = f"The disk is full ({error}); published releases are untouched; make room"
-            code = Exit.DISK_FULL
-        say(f"error: {what} and run again.", sys.stderr)
-        return code
+        return _ended(error)
     return Exit.OK
+
+
+def _ended(error: OSError) -> Exit:
+    """Tell an error of the file system, and return the exit code."""
+    what = f"{error}; published releases are untouched; fix the cause and run again"
+    code = Exit.FAILED
+    if disk_full(error):
+        what = f"The disk is full ({error}); published releases are untouched; make room"
+        what += " and run again"
+        code = Exit.DISK_FULL
+    elif error.errno == errno.ENAMETOOLONG:
+        name = max(Path(str(error.filename)).parts, key=len)
+        what = f"Cannot use a name of {len(name):,} characters ({name[:30]!r}...): files have"
+        what += " shorter ones; shorten it"
+        code = Exit.REFUSED
+    say(f"error: {what}.", sys.stderr)
+    return code
+
+
+def _refuse_arguments(arguments: Sequence[str]) -> None:
+    """Raise DesignError for an argument that is empty, or too long to be meant."""
+    for text in arguments:
+        if re.fullmatch("(--[a-z-]+=)?", text):
+            raise DesignError(
+                f"Argument {text or repr('')} is empty; give it a value, or leave it out."
+            )
+        if len(text) > LONGEST_ARGUMENT:
+            raise DesignError(
+                f"Cannot use an argument of {len(text):,} characters ({text[:30]!r}...): at most"
+                f" {LONGEST_ARGUMENT:,} are allowed; shorten it."
+            )
 
 
 Values = Annotated[

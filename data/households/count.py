@@ -31,7 +31,7 @@ from tqdm import tqdm
 
 from analysis.data import DATA, load
 from analysis.evidence.households import BLANK, UNKNOWN, half_year, register
-from analysis.untrusted import admit, refuse_long
+from analysis.untrusted import LONGEST_NAME, admit, refuse_long, refuse_unseen, unseen
 
 COLUMNS = {
     "date": "Order Date",
@@ -82,6 +82,8 @@ BYTES_AT_ONCE = 1 << 22
 ROWS_AT_ONCE = 1 << 16
 HEADER_LETTERS = 1 << 20
 LONGEST_TITLE = 20_000
+FREE = ("title", "store")  # text of sellers, of which the first word is counted
+NAMES = ("code", "category", "buyer")
 DEAREST = 1e7  # dollars per order line, so that sums in cents fit into 64 bits
 
 
@@ -141,7 +143,7 @@ def count(file: Path, products: Path | None = None, *, root: Path = DATA) -> Cou
     """
     stores, held = _stores(products, _blank_codes(file)) if products else ({}, Counter[str]())
     lists = Lists(root, stores)
-    made, rows, left = _grouped(file, lists)
+    made, rows, left, odd = _grouped(file, lists)
     titles = _titles(made["blanks"], branded=bool(products))
     people = made["people"]["buyer"].nunique()
     said = [
@@ -152,6 +154,11 @@ def count(file: Path, products: Path | None = None, *, root: Path = DATA) -> Cou
         ),
         titles,
     ]
+    if odd:
+        said.append(
+            f"{odd:,} order lines have a character that is not seen in the first word of their"
+            " title or store; the word is counted as it is written."
+        )
     if products:
         said.append(f"Products of the closed brands in the table of products: {lists.held(held)}.")
     facts = {
@@ -168,11 +175,13 @@ def count(file: Path, products: Path | None = None, *, root: Path = DATA) -> Cou
     return Counts(tables, said)
 
 
-def _grouped(file: Path, lists: Lists) -> tuple[dict[str, pd.DataFrame], int, int]:
+def _grouped(file: Path, lists: Lists) -> tuple[dict[str, pd.DataFrame], int, int, int]:
     """Add up the order lines of a file by each of `GROUPED`.
 
-    Return the sums, the number of rows, and the number of those from the months that count.
+    Return the sums, the number of rows, the number of those from the months that count, and of
+    these, of those whose first word has a character that is not seen.
     """
+    odd = 0
     rows = 0
     left = 0
     parts = {name: list[pd.DataFrame]() for name in GROUPED}
@@ -181,6 +190,7 @@ def _grouped(file: Path, lists: Lists) -> tuple[dict[str, pd.DataFrame], int, in
         rows += len(lines)
         lines = lines[lines["month"].between(FIRST, LAST)]
         left += len(lines)
+        odd += int(lines["odd"].sum())
         for name, by in GROUPED.items():
             parts[name].append(_added(lines, by))
     if not left:
@@ -190,7 +200,8 @@ def _grouped(file: Path, lists: Lists) -> tuple[dict[str, pd.DataFrame], int, in
             f"{rows:,} rows, none in these months",
             "choose another file",
         )
-    return {name: _added(pd.concat(parts[name]), by) for name, by in GROUPED.items()}, rows, left
+    made = {name: _added(pd.concat(parts[name]), by) for name, by in GROUPED.items()}
+    return made, rows, left, odd
 
 
 def _titles(blank: pd.DataFrame, *, branded: bool) -> str:
@@ -313,7 +324,7 @@ def _lines(file: Path, before: int, batch: dict[str, Any], lists: Lists) -> pd.D
     for bad, name, asked in _unreadable(month, price, quantity, buyer):
         if bad.any():
             place = int(bad.to_numpy().argmax())
-            row = before + place + (1 if _is_parquet(file) else 2)
+            row = before + place + _first_row(file)
             where = f"{file}, row {row}, column {COLUMNS[name]!r}"
             found = repr(batch[name][place].as_py())
             refuse(where, asked, found, "correct it, or leave the row out")
@@ -356,6 +367,7 @@ def _title_columns(text: dict[str, Any], titles: Any, lists: Lists) -> dict[str,
     titled = ~blank.to_pandas()
     nameless = pc.equal(tokens, "").to_pandas()
     return {
+        "odd": _each(tokens, lambda token: bool(unseen(token))),
         "origin_class": _each(tokens, lists.origin_class).mask(nameless & ~titled, BLANK),
         "brand": _each(tokens, lists.brand).where(titled, stores.to_pandas()),
         "registered": _each(tokens, lists.registered),
@@ -526,13 +538,15 @@ def _batches(file: Path, columns: dict[str, str]) -> Iterator[dict[str, Any]]:
                 stream, "read", total=file.stat().st_size, desc=file.name, disable=None, leave=False
             )
             with shown as read:
+                first = _first_row(file)
                 for batch in (
                     _parquet(file, read, columns)
                     if _is_parquet(file)
                     else _csv(file, read, columns)
                 ):
-                    for theirs in columns.values():
-                        refuse_long(file, theirs, batch.column(theirs), LONGEST_TITLE)
+                    for name, theirs in columns.items():
+                        _refuse_odd(file, name, theirs, batch.column(theirs), first)
+                    first += len(batch)
                     texts = {
                         name: batch.column(theirs).cast(pa.string())
                         for name, theirs in columns.items()
@@ -549,8 +563,30 @@ def _batches(file: Path, columns: dict[str, str]) -> Iterator[dict[str, Any]]:
         )
 
 
+def _refuse_odd(file: Path, name: str, theirs: str, cells: Any, first: int) -> None:
+    """Raise DataError for text that is too long and, in a name, for characters that are not seen.
+
+    Titles and stores are words of sellers, of whom some write such characters: they are counted.
+    """
+    if name in FREE:
+        refuse_long(file, theirs, cells, LONGEST_TITLE, first)
+        return
+    refuse_long(file, theirs, cells, LONGEST_NAME, first)
+    if name in NAMES:
+        refuse_unseen(file, theirs, cells, first)
+
+
+def _first_row(file: Path) -> int:
+    """Return the number of the first row of data, after a header if there is one."""
+    return 1 if _is_parquet(file) else 2
+
+
 def _parquet(file: Path, stream: Any, columns: dict[str, str]) -> Any:
-    texts = [one.name for one in pyarrow.parquet.read_schema(file) if pa.types.is_string(one.type)]
+    texts = [
+        one.name
+        for one in pyarrow.parquet.read_schema(file.absolute())
+        if pa.types.is_string(one.type)
+    ]
     table = pyarrow.parquet.ParquetFile(
         stream, read_dictionary=texts
     )  # a long text stored once is not copied
