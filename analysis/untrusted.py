@@ -131,7 +131,9 @@ def refuse_long(path: Path, column: str, cells: Any, most: int, first: int = 0) 
         words = cells.dictionary
     else:
         words = cells
-    if not pa.types.is_string(words.type):
+    if pa.types.is_string_view(words.type):
+        words = words.cast(pa.large_string())
+    if not (pa.types.is_string(words.type) or pa.types.is_large_string(words.type)):
         return
     lengths = pc.utf8_length(words)
     at = pc.index(pc.greater(lengths, most), True).as_py()

@@ -1,6 +1,7 @@
 import datetime
 import errno
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -43,6 +44,80 @@ def test_a_bad_request_exits_2_before_a_kernel_starts(desk, capsys, arguments, m
 @pytest.mark.parametrize("line", ["", "rnu", "run --jobs 0", "run --timeout -1", "run --jobs two"])
 def test_a_wrong_option_exits_2(desk, line):
     assert command_line.main(line.split(), desk.root) == 2
+
+
+LONG = "x" * 5000
+OPTIONS = [
+    "run {}",
+    "run 01 --out {}",
+    "run -p {}=1",
+    "run -p share={}",
+    "run --as-of {}",
+    "run --panel {}",
+    "run --panel a.csv --map {}",
+    "run --panel a.csv --event {}",
+    "check --accept {}",
+    "check --panel {} --event {}",
+    "map {}",
+    "map a.csv --out {}",
+    "panel {} --out a.parquet",
+    "panel a.csv --out {}",
+    "panel a --engine {} --out a.parquet",
+    "params {}",
+    "purchases {} --out {}",
+    "simulate --preset {} --seed 1 --out a",
+    "simulate --preset mid_3k --seed {} --out a",
+    "simulate --preset mid_3k --seed 1 --out {}",
+    "uncited {}",
+    "verify {}",
+    "verify a --again {}",
+    "diff {} {}",
+    "{}",
+    "run --{}",
+]
+
+
+@pytest.mark.parametrize("line", OPTIONS)
+def test_an_option_of_five_thousand_characters_is_answered_in_one_short_sentence(
+    desk, capsys, line
+):
+    assert command_line.main([word.format(LONG) for word in line.split()], desk.root) == 2
+    said = capsys.readouterr()
+    assert re.fullmatch(r"error: Cannot .{,180}; shorten it\.\n", said.err)
+    assert said.out == ""
+
+
+@pytest.mark.parametrize(
+    "option", ["map a.csv --out {}", "simulate --preset mid_3k --seed 1 --out {}"]
+)
+def test_a_name_that_no_file_can_have_is_answered_in_one_short_sentence(
+    desk, capsys, monkeypatch, option
+):
+    monkeypatch.chdir(desk.root)
+    Path("a.csv").write_text("firm,month,sales\na,2021-01,1\n")
+    words = [word.format("x" * 900) for word in option.split()]
+    assert command_line.main(words, desk.root) == 2
+    assert re.fullmatch(r"error: Cannot use a name of 900 .{,90}", told(capsys).strip())
+
+
+def told(capsys):
+    """Return the last line on standard error."""
+    return capsys.readouterr().err.strip().splitlines()[-1]
+
+
+def test_a_market_that_can_be_written_nowhere_is_refused_in_a_sentence(desk, capsys):
+    line = "simulate --preset mid_3k --seed 1 --out /proc/x"
+    assert command_line.main(line.split(), desk.root) == 2
+    assert told(capsys).startswith("error: Cannot write a simulated market to /proc/x: ")
+
+
+def test_a_name_that_is_not_utf_8_is_refused_in_a_sentence(desk, capfd):
+    name = os.fsencode(desk.root) + b"/a\xff.csv"
+    Path(os.fsdecode(name)).write_text("firm,month,sales\na,2021-01,1\n")
+    for line in (["map"], ["check", "--panel"], ["purchases"]):
+        assert command_line.main([*line, os.fsdecode(name)]) == 2
+        said = capfd.readouterr().err
+        assert r"a\udcff.csv: expected a name in UTF-8; found other bytes; rename the file" in said
 
 
 def unchanged(out):

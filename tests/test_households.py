@@ -168,6 +168,44 @@ def test_a_value_that_cannot_be_counted_is_refused_with_its_row(tmp_path, column
     assert said in str(refused.value)
 
 
+@pytest.mark.parametrize("kind", [".csv", ".parquet"])
+@pytest.mark.parametrize("column", ["code", "category", "buyer"])
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ("x" * 201, "expected text of at most 200 characters; found one of 2"),
+        ("\u200b", "expected text without characters that are not seen; found U+200B (zero width"),
+    ],
+)
+def test_a_name_is_short_and_seen_or_is_refused_with_its_row(tmp_path, kind, column, more, said):
+    lines = [dict(zip(count.COLUMNS, line, strict=True)) for line in LINES]
+    lines[2][column] += more
+    with pytest.raises(DataError) as refused:
+        count.count(made_up(tmp_path / f"bought{kind}", lines))
+    row = 3 + (kind == ".csv")
+    assert f"row {row}, column '{count.COLUMNS[column]}': {said}" in str(refused.value)
+
+
+def test_first_words_with_characters_that_are_not_seen_are_counted_as_written(tmp_path):
+    odd = ("2021-01-05", "1", "1", "An\u200bker Cable", "B01", "ELECTRONIC_CABLE", "ann")
+    late = ("2021-01-05", "1", "1", "Anker Ca\u200bble", "B01", "ELECTRONIC_CABLE", "ann")
+    without = count.count(made_up(tmp_path / "a.csv", [*LINES, late]))
+    made = count.count(made_up(tmp_path / "b.csv", [*LINES, odd, late]))
+    said = "1 order lines have a character that is not seen in the first word of their title"
+    assert next(line for line in made.said if "seen" in line).startswith(said)
+    assert not any("seen" in line for line in without.said)
+
+
+def test_purchases_are_read_and_written_as_their_paths_are_spelled(tmp_path):
+    folder = tmp_path / "a[1]*?'\"\n #"
+    for kind in (".csv", ".parquet"):
+        (folder / kind).mkdir(parents=True)
+        file = made_up(folder / kind / f"b[1]*?'{kind}")
+        products = stores(folder / kind / "s[1]?.csv")
+        out = count.count(file, products).write(folder / kind / "out[1]*")
+        assert (out / "purchases.csv").is_file()
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [

@@ -31,6 +31,26 @@ def test_a_whole_release_has_no_fault(tmp_path):
     assert [*verify.faults(make(tmp_path))] == []
 
 
+SIGNS = ["[1]*", "a?", "'\"", "two words", "a\nb", "#: {x}", "%20&x=y", "$HOME;~"]
+
+
+@pytest.mark.parametrize("sign", SIGNS)
+def test_commands_on_releases_take_a_path_as_it_is_spelled(tmp_path, capsys, sign):
+    out = tmp_path / f"o{sign}"
+    pair = [make(out, day) for day in ("2026-11-24", "2026-11-25")]
+    make(tmp_path / "o1", "2026-11-25", estimates={REPORT: []})  # which a pattern would find
+    first, last = (str(each.folder) for each in pair)
+    assert main(["verify", last, "--no-again"]) == Exit.OK
+    assert "all" in capsys.readouterr().out
+    assert main(["diff", first, last]) == Exit.OK
+    assert "nothing moved" in capsys.readouterr().out
+    assert main(["uncited", last]) == Exit.OK
+    damage(pair[1].folder / PDF)
+    assert main(["verify", last, "--no-again"]) == Exit.FAILED
+    assert [*site.prune(out, 1)]
+    assert [path.name for path in out.glob("2026*")] == ["2026-11-25"]
+
+
 def damage(file):
     content = file.read_bytes()
     file.write_bytes(content[:3] + b"?" + content[4:])

@@ -585,7 +585,7 @@ def _parquet(file: Path, stream: Any, columns: dict[str, str]) -> Any:
     texts = [
         one.name
         for one in pyarrow.parquet.read_schema(file.absolute())
-        if pa.types.is_string(one.type)
+        if one.type in (pa.string(), pa.large_string())
     ]
     table = pyarrow.parquet.ParquetFile(
         stream, read_dictionary=texts
