@@ -12,7 +12,9 @@ from test_panel import rows_of
 from test_panel_build import MAP, orders
 
 from analysis.panel import read_panel
+from analysis.panel.map import Map, joined_files
 from analysis.panel.propose import propose
+from analysis.yaml import load
 from runner.cli import main
 
 SIGNS = [
@@ -191,3 +193,58 @@ def test_reports_are_made_on_one_file(tmp_path, capsys):
         "stands for several files, and a release has the hash of one; write them to one"
         in capsys.readouterr().err
     )
+
+
+NAMES = [
+    "a [1]*?",
+    'it\'s "x"',
+    "a\nb",
+    "a: b #c",
+    "{x}",
+    "-a",
+    "a\\b",
+    "%20&x=y",
+    "é中",
+    "?",
+    "null",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_proposed_map_has_the_names_of_files_so_that_it_can_be_read(tmp_path, name):
+    frame = rows_of(TRUE)
+    firms = ["firm", "brand_group", "origin", "category", "closed_on", "dose", "risk"]
+    attributes = [column for column in firms if column in frame]
+    folder = tmp_path / name
+    folder.mkdir()
+    second = folder / f"{name}.csv"
+    frame[attributes].drop_duplicates("firm").to_csv(second, index=False)
+    first = tmp_path / f"{name}.csv"
+    frame.drop(columns=attributes[1:]).to_csv(first, index=False)
+    text = propose(first, second)
+    lines = [line for line in text.splitlines() if not line.endswith('"?"')]
+    map_ = tmp_path / f"{name}.yml"
+    map_.write_text("\n".join([*lines, "population: census", "absent: missing"]), encoding="utf-8")
+    assert load(map_, Map).join.file == f"{name}/{name}.csv"
+    assert joined_files(first, map_) == [second]
+    assert text.splitlines()[0].startswith("# ")
+    assert [*read_panel(first, map=map_).firms.index] == [*TRUE.firms.index]
+
+
+def test_a_name_that_a_map_cannot_have_is_refused(tmp_path):
+    frame = rows_of(TRUE)
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    frame[["firm"]].drop_duplicates().to_csv(tmp_path / "b\u200b.csv", index=False)
+    with pytest.raises(
+        DataError, match=r"all seen, since the map has it; found U\+200B .*; rename"
+    ):
+        propose(tmp_path / "a.csv", tmp_path / "b\u200b.csv")
+
+
+def test_nothing_is_quoted_of_a_file_that_is_no_map(tmp_path, capsys):
+    write(TRUE, tmp_path / "a.csv")
+    for content in ("S3cret", "- S3cret", "S3cret:x:0", "token: S3cret", "a: {b: S3cret}"):
+        (tmp_path / "map.yml").write_text(content)
+        with pytest.raises(DataError) as refused:
+            read_panel(tmp_path / "a.csv", map=tmp_path / "map.yml")
+        assert "S3cret" not in str(refused.value)

@@ -37,7 +37,7 @@ from analysis.panel.formats import (
 from analysis.panel.map import RECOGNISED, Map, columns, phrase, refusal_words
 from analysis.panel.opening import encoding_of, read_header, refuse_file, sheets
 from analysis.panel.rows import as_date, opened_rows, refuse_long_text
-from analysis.untrusted import MISSING_SIGN, is_printable, refuse_more
+from analysis.untrusted import MISSING_SIGN, is_printable, refuse_more, unseen
 
 NAMES, KINDS, PLATFORMS = (RECOGNISED[name] for name in ("names", "values", "platforms"))
 IN_CHINA = "|".join(["mainland china", *map(re.escape, CHINA), RECOGNISED["places"]])
@@ -106,6 +106,9 @@ def propose(
 
 def _joined(columns: list[_Column], second: Path, name: str) -> tuple[str, str]:
     """Add the columns of a second file, and return its key and the map line about it."""
+    if odd := unseen(name.replace("\n", "").replace("\t", "")):
+        expected = "a name whose characters are all seen, since the map has it"
+        refuse(second, expected, f"{odd} in it", "rename the file or folder")
     texts = {column.called: column.text for column in columns}
     others = _read(second)[0]
     keys = [column for column in others if column.called in texts and column.text.is_unique]
