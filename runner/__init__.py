@@ -52,11 +52,13 @@ NEWS = {
     "failures": ("failed", "What failed:"),
     "changed_words": ("changed", "Verdicts that changed since the previous release:"),
     "stale": ("stale", "Data that are stale:"),
-    "mended": ("mended", "What failed before, and is mended:"),
+    "waits": ("waiting", "What reports wait for:"),
+    "mended": ("over", "What was told before, and is over:"),
     "standing": ("still failed", "What failed before, and was not tried again:"),
 }
 REMINDER = "reminder"
-UNSENT = "unsent"
+ONCE = "once"
+ASIDE = {"at", "id", "pruned", "ways"}  # fields of an outcome for the log alone
 PATHS = re.compile(
     r"(?<![\w.:/<])/(?:[^/\s'\"]+/)+"
 )  # folders of this machine, in messages about failures
@@ -65,12 +67,20 @@ PATHS = re.compile(
 class Said(BaseModel):
     """What a run has to say of a report, or of the whole run if `about` is empty.
 
-    What has the same `key`, if any, is the same thing: see `runner.scheduled.stale`.
+    What has the same `key`, if any, is the same thing.
     """
 
     about: str = ""
     said: str
     key: str = ""
+    # what stands is told again when this changes; daily if it is empty
+    again: str = ""
+    late: str = ""  # date of the run that found it, if that could not tell it
+
+    @property
+    def in_full(self) -> str:
+        """What is said and, if it comes late, of which date it is."""
+        return f"{self.said}{f' (late: of {self.late})' * bool(self.late)}"
 
 
 class State(BaseModel):
@@ -103,8 +113,8 @@ News = list[Annotated[Said, _or_text("said")]]
 class Outcome(BaseModel):
     """Outcome of a run.
 
-    All fields except `at`, `id`, `code`, `out` and `previous` are printed and sent; `standing`,
-    `mended` and `news` follow from the log: see `runner.remembered.remembered`.
+    All fields except those in `ASIDE`, `code`, `out` and `previous` are printed and sent;
+    `standing`, `mended` and `news` follow from the log: see `runner.remembered`.
     """
 
     # published, unchanged, failed, refused, interrupted, planned (dry), or draft (named, no release
@@ -118,17 +128,20 @@ class Outcome(BaseModel):
     changed_words: News = []
     stale: News = []
     failures: News = []
-    notes: News = []  # what the panel can show, reports that wait for files
+    waits: News = []  # reports that are due and wait for files
+    notes: News = []  # what the panel can show
     standing: News = []  # failures of earlier runs that this one did not try again
-    mended: News = []  # failures that somebody was told of and that are over
-    # "news", "reminder" of failures told before, "unsent" if nobody could be told, or nothing
-    news: str = ""
+    mended: News = []  # what was told before and is over
+    news: str = ""  # "news", "reminder" of failures told before, or nothing
     owners: list[str] = []  # addresses of those whose reports are in the news
     at: Annotated[
         str,
         AfterValidator(lambda at: at and datetime.fromisoformat(at).astimezone(UTC).isoformat()),
     ] = ""
     id: str = ""  # of its entry in the feed
+    pruned: str = ""  # day on which its release was removed on purpose
+    # whether each way to a recipient has taken all that there was to tell: see `runner.remembered`
+    ways: dict[str, bool] = {}
     code: Exit = Field(default=Exit.OK, exclude=True)
     out: Path = Field(default=Path(), exclude=True)  # the folder of releases
     previous: str = Field(
@@ -146,6 +159,11 @@ class Outcome(BaseModel):
         return [*map(shortened, self.failures), *self.standing]
 
     @property
+    def conditions(self) -> list[Said]:
+        """All that stands after the run, and so has a beginning and an end."""
+        return [*self.troubles, *self.stale, *self.waits]
+
+    @property
     def line(self) -> str:
         """Summarise the outcome in one line.
 
@@ -160,19 +178,21 @@ class Outcome(BaseModel):
         parts = [f"{what} {self.outcome}, as of {self.as_of}{f', in {where}' if where else ''}"]
         for part, (what, _) in NEWS.items():
             if news := getattr(self, part):
-                parts.append(f"{what}: {reason(news[0].said)[:400]}")
+                parts.append(f"{what}: {reason(news[0].in_full)[:400]}")
                 if len(news) > 1:
                     parts[-1] += f", and {len(news) - 1} more"
         return _printable(" ".join("; ".join(parts).split()))
 
     @property
     def letter(self) -> str:
-        """Message with the summary line, all news, what is waited for and one line per report."""
+        """Message with the summary line, all news, notes, one line per report and the head."""
         parts = [self.line]
         for part, (_, heading) in NEWS.items():
             if news := getattr(self, part):
-                parts.append("\n".join([heading, *(f"- {item.said}" for item in news)]))
-        parts += ["\n".join(note.said for note in self.notes), "\n".join(self.lines)]
+                parts.append("\n".join([heading, *(f"- {item.in_full}" for item in news)]))
+        parts += ["\n".join(note.in_full for note in self.notes), "\n".join(self.lines)]
+        if self.manifest:
+            parts.append(f"Release {self.release}: sha256 of its manifest {self.manifest}")
         return _printable("\n\n".join(filter(None, parts)) + "\n")
 
     @property
@@ -186,7 +206,7 @@ class Outcome(BaseModel):
             say(failure.said, sys.stderr)
         pages = (self.folder / f"{name}.pdf" for name in (*self.reports, "annex"))
         paths = [os.path.relpath(page) for page in pages if page.is_file()]
-        for line in (*self.lines, *paths, *(note.said for note in self.notes)):
+        for line in (*self.lines, *paths, *(each.said for each in (*self.waits, *self.notes))):
             say(line)
 
 

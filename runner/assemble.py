@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from analysis.provenance import ANNEX
-from runner import diff, pdf, publish, release, schedule, site
+from runner import diff, log, pdf, publish, release, schedule, site
 from runner.diff import Changes
 from runner.progress import Run, report_error
 from runner.publish import Verdicts
@@ -31,7 +31,8 @@ def publish_run(run: Run) -> str:
     _add_annex(run, new)
     name = DRAFT
     if run.whole and not run.failures:
-        name = release.next_name(run.out, run.request.as_of)
+        given = (each.release for each in log.logged(run.out))
+        name = release.next_name(run.out, run.request.as_of, given)
     manifest = run.manifest(name)
     write_beside(new, manifest, run.changes, run.jobs, run.verdicts)
     content = {**manifest.model_dump(), "files": release.file_hashes(new)}

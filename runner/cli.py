@@ -179,8 +179,14 @@ def verify(
     ] = None,
     all_: Annotated[bool, Option("--all", help="Make all reports again.")] = False,
     no_again: Annotated[bool, Option("--no-again", help="Check hashes only.")] = False,
+    head: Annotated[
+        str, Option(metavar="HASH", help="A head of the chain of releases that you kept elsewhere.")
+    ] = "",
+    signers: Annotated[
+        Path | None, Option(metavar="FILE", help="Who may sign, as ssh-keygen reads it.")
+    ] = None,
 ) -> None:
-    """Verify a release against its manifest, then make one report again, or more, and compare."""
+    """Check that a release is as it was published, make one report again, or more, and compare."""
     from runner import verify
 
     if bool(again) + all_ + no_again > 1:
@@ -191,7 +197,8 @@ def verify(
         names = [*release.read(folder.resolve()).manifest.reports]
     else:
         names = again or []
-    raise typer.Exit(verify.prove(HERE.get(), folder, None if no_again else names))
+    kept = verify.Kept(head, signers)
+    raise typer.Exit(verify.prove(HERE.get(), folder, None if no_again else names, kept))
 
 
 @app.command("diff")
@@ -218,10 +225,11 @@ def diff(
 @app.command("prune")
 def prune(keep: Annotated[int, Option(min=1, metavar="N", help="Releases to keep.")]) -> None:
     """Remove the oldest releases, but never the latest."""
-    from runner import site
+    from runner import chain, site
 
     with release.locked(folder := (HERE.get() / schedule.load(HERE.get()).publish).absolute()):
-        for line in site.prune(folder, keep):
+        chain.adopt(folder)
+        for line in [*chain.accept_gone(folder), *site.prune(folder, keep)]:
             say(line)
         site.refresh(folder)
 

@@ -91,8 +91,9 @@ def _with_news(run: Run, brief: Job, read: Verdicts) -> Job:
     if not run.made and not run.why(as_before, publish.fingerprint(as_before, run.common, read)):
         return as_before
     since = ""
-    if "since" in brief.parameters and run.changes and run.changes.moved:
-        since = diff.summary_line(run.changes)
+    if "since" in brief.parameters and run.standing and run.changes:
+        head = f"Manifest of that release: sha256 {run.standing.digest}."
+        since = f"{diff.summary_line(run.changes)} {head}"
     corrected = corrections.line(corrections.shown(run.corrections, run.told))
     return _with_known(brief, since=since, corrected=corrected)
 

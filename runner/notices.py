@@ -27,66 +27,49 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from runner import Outcome
-from runner.schedule import Mail, Notice
+from runner import ASIDE, Outcome
+from runner.remembered import Way
+from runner.schedule import Mail, number
 
 Env = Mapping[str, str]
 
 
-def send(
-    outcome: Outcome,
-    notices: Sequence[Notice],
-    environment: Env,
-    *,
-    root: Path,
-    brief: Path | None,
-    logged: bool,
-) -> list[str]:
-    """Send at once all notices for which there is a reason, and return the failures.
-
-    Each failure is a line that names the notice and the reason.
+def send(letters: Mapping[Way, Outcome | None], environment: Env, *, root: Path) -> dict[Way, str]:
+    """Send at once what each way is to be told, and return why some ways did not take it.
 
     Parameters
     ----------
-    outcome : Outcome
-    notices : sequence of Notice
+    letters : mapping
+        None if there is nothing to tell; then only the environment of the way is looked at.
     environment : mapping
         As :func:`runner.scheduled.withheld` yields it.
     root : Path
         Folder in which a command runs.
-    brief : Path or None
-        PDF to attach to an e-mail.
-    logged : bool
-        Whether the run is in the log, as notices that are not only for news expect: they may copy
-        the folder.
     """
-    failed = dict[int, str]()
-    threads = dict[int, threading.Thread]()
+    failed = dict[Way, str]()
+    threads = dict[Way, threading.Thread]()
     began = time.monotonic()
 
-    def attempt(at: int, notice: Notice) -> None:
+    def attempt(way: Way, letter: Outcome) -> None:
         try:
-            _send(outcome, notice, environment, root, brief)
+            _send(letter, way, environment, root)
         except Exception as error:  # a failed notice must not stop the release or other notices
-            failed[at] = _why(error, notice.timeout)
+            failed[way] = _why(error, way.notice.timeout)
 
-    reasons = {"news": outcome.news, "always": True, "published": outcome.outcome == "published"}
-    for at, notice in enumerate(notices):
-        if (notice.on == "news") == logged:
-            continue
-        if lacks := [name for name in notice.variables if not environment.get(name)]:
-            failed[at] = f"not sent: the environment has no {' and no '.join(lacks)}; set it"
-        elif reasons[notice.on]:
-            threads[at] = threading.Thread(target=attempt, args=(at, notice), daemon=True)
-            threads[at].start()
+    for way, letter in letters.items():
+        if lacks := [name for name in way.notice.variables if not environment.get(name)]:
+            failed[way] = f"not sent: the environment has no {' and no '.join(lacks)}; set it"
+        elif letter:
+            threads[way] = threading.Thread(target=attempt, args=(way, letter), daemon=True)
+            threads[way].start()
     for (
-        at,
+        way,
         thread,
     ) in threads.items():  # the timeout of a socket cannot stop a server that answers byte by byte
-        thread.join(max(0.0, notices[at].timeout + 1 - (time.monotonic() - began)))
+        thread.join(max(0.0, way.notice.timeout + 1 - (time.monotonic() - began)))
         if thread.is_alive():
-            failed[at] = _why(TimeoutError(), notices[at].timeout)
-    return [f"notices.{at} ({notices[at].kind}): {failed[at]}" for at in sorted(failed)]
+            failed[way] = _why(TimeoutError(), way.notice.timeout)
+    return failed
 
 
 def _why(error: Exception, timeout: float) -> str:
@@ -118,18 +101,17 @@ def _why(error: Exception, timeout: float) -> str:
     )
 
 
-def _send(
-    outcome: Outcome, notice: Notice, environment: Env, root: Path, brief: Path | None
-) -> None:
-    content = outcome.model_dump(exclude={"at", "id"})
+def _send(letter: Outcome, way: Way, environment: Env, root: Path) -> None:
+    notice = way.notice
+    content = letter.model_dump(exclude=ASIDE)
     if notice.command:
         _run(notice.command, json.dumps(content).encode(), environment, root, notice.timeout)
     elif notice.email:
-        _mail(outcome, notice.email, brief, environment, notice.timeout)
+        _mail(letter, notice.email, way.address, environment, notice.timeout)
     elif notice.webhook:
         # escaped, so that Slack neither makes links nor notifies a whole channel
         if notice.form == "slack":
-            content = {"text": escape(outcome.letter, quote=False)}
+            content = {"text": escape(letter.letter, quote=False)}
         _post(environment[notice.webhook], json.dumps(content).encode(), notice.timeout)
 
 
@@ -160,19 +142,19 @@ def _run(
         raise subprocess.CalledProcessError(process.returncode, command[0])
 
 
-def _mail(
-    outcome: Outcome, mail: Mail, brief: Path | None, environment: Env, timeout: float
-) -> None:
+def _mail(outcome: Outcome, mail: Mail, address: str, environment: Env, timeout: float) -> None:
     letter = EmailMessage()
     letter["Subject"] = outcome.line[:300]
     letter["From"] = mail.sender
-    letter["To"] = ", ".join(dict.fromkeys([*mail.to, *outcome.owners]))
+    letter["To"] = address
     letter["Date"], letter["Message-ID"] = (
         formatdate(),
         make_msgid(domain=mail.sender.partition("@")[2]),
     )
     letter.set_content(outcome.letter)
-    if brief is not None and brief.is_file():
+    briefs = (name for name in outcome.reports if number(name) == "00")
+    brief = outcome.folder / f"{next(briefs, '')}.pdf"
+    if brief.is_file():
         letter.add_attachment(
             brief.read_bytes(), maintype="application", subtype="pdf", filename=brief.name
         )

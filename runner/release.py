@@ -35,6 +35,7 @@ LATEST = "latest"
 DRAFT = "draft"
 STAGE = ".run-"
 MANIFEST = "manifest.json"
+SIGNATURE = f"{MANIFEST}.sig"
 VERDICTS = "verdicts.json"
 DATA = "data.zip"
 # bytes read of one file, and of all data once unpacked; bytes of one file of JSON
@@ -187,6 +188,22 @@ class Release:
         ]
         hashes = {**dict.fromkeys(files, ""), **self.manifest.files}
         return [f"{name}: {how}" for name, was in hashes.items() if (how := self._fault(name, was))]
+
+    def strangers(self) -> list[str]:
+        """Describe what is in the folder and not in the manifest.
+
+        A signature of the manifest is left out, since no manifest can list it.
+        """
+        listed = {MANIFEST, SIGNATURE, *self.manifest.files}
+        extra = list[str]()
+        for path in sorted(self.folder.rglob("*")):
+            name = path.relative_to(self.folder).as_posix()
+            if path.is_dir() and not path.is_symlink():
+                if not any(path.iterdir()):
+                    extra.append(f"{name}: extra, an empty folder")
+            elif name not in listed:
+                extra.append(f"{name}: extra, not listed in the manifest")
+        return extra
 
     def _fault(self, name: str, was: str) -> str:
         path = self.folder / name
@@ -444,12 +461,14 @@ def file_hashes(folder: Path) -> dict[str, str]:
     return {name: sha256(folder / name) for name in files if name != MANIFEST}
 
 
-def next_name(out: Path, as_of: str) -> str:
+def next_name(out: Path, as_of: str, given: Iterable[str] = ()) -> str:
     """Return the name for the next release on a given date.
 
-    A name used by anything else counts as taken.
+    A name used by anything else counts as taken, and so do those `given` to earlier releases,
+    whether they are still there or not.
     """
-    there = [when[1] for file in out.iterdir() if (when := order(file.name)) and when[0] == as_of]
+    names = {*given, *(file.name for file in out.iterdir())}
+    there = [when[1] for name in names if (when := order(name)) and when[0] == as_of]
     if there:
         return f"{as_of}.{max(there) + 1}"
     return as_of
@@ -493,3 +512,13 @@ def reach_disk(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def replace(file: Path, text: str) -> None:
+    """Replace a file's content with text in one step, flushed to disk."""
+    draft = file.with_name(f"{STAGE}{file.name}")
+    remove(draft)
+    with draft.open("x", encoding="utf-8") as stream:
+        stream.write(text)
+    reach_disk(draft)
+    os.replace(draft, file)

@@ -14,14 +14,15 @@ from runner import (
     ReportError,
     Said,
     State,
+    chain,
     committed,
     corrections,
     diff,
+    log,
     pdf,
     publish,
     release,
     schedule,
-    site,
 )
 from runner.assemble import publish_run
 from runner.kernels import interruptible
@@ -53,10 +54,14 @@ def reports(
     pdf.refuse_incomplete()
     asked = planned(root, request, out)
     with _held(out, request.dry) as (stage, sockets):
+        if not request.dry:
+            chain.adopt(out)
         standing, damage = _standing(out, request.as_of)
         warnings = release.after(out, schedule.today())
         if damage:
             warnings.insert(0, Said(said=damage))
+        newest = release.names(out, request.as_of)[-1:] if damage else []
+        warnings += [each for each in chain.misfits(out) if each.key not in newest]
         if release.panel(out) not in (None, asked.panel):
             raise DesignError(
                 f"{out} contains reports on other data; choose another folder with --out."
@@ -94,12 +99,12 @@ def reports(
         if request.dry:
             return _would(run)
         name = _made(run, before, carry_failed=plan.carry_failed)
-    return _ended(run, name)
+        return chain.enter(_ended(run, name))
 
 
 def _standing(out: Path, as_of: str) -> tuple[Release | None, str]:
     """Return the newest release up to a date, or the reason it cannot be used."""
-    standing, damage = release.standing(out, as_of, site.known(out))
+    standing, damage = release.standing(out, as_of, log.known(log.logged(out)))
     try:
         if standing:
             diff.between(standing, standing)  # reads all that later steps read of it

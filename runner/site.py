@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import os
 import re
 import uuid
@@ -27,9 +26,10 @@ from analysis.event import read_event
 from analysis.numbers import bounds_in_words, day, quantity
 from analysis.provenance import ANNEX
 from analysis.simulated import condition
-from runner import Outcome, ReportError, diff, release, replication, shortened
+from runner import Outcome, ReportError, diff, log, release, replication, schedule, shortened
 from runner.cells import cells
 from runner.diff import Changes
+from runner.log import LOG
 from runner.pdf import AUTHOR
 from runner.publish import Verdicts, identity, name_of, rendered
 from runner.release import DATA, DRAFT, LATEST, MANIFEST, VERDICTS, Release
@@ -38,9 +38,6 @@ from runner.schedule import number, varied
 PAGE = "index.html"
 BELIEVE = "believe.html"
 FEED = "feed.xml"
-LOG = "outcomes.jsonl"
-PRIVATE = {"owners"}  # not in the log, which is published
-KEPT = 400  # runs in the log, beside all releases: see `remaining`
 SHOWN = 100  # runs on the page and in the feed
 # the machine-readable rating for the word of each verdict; between 1 and 5 is "half true"
 RATINGS = {"Supported": 5, "Contradicted": 1, "Not shown": None, "Not testable": None}
@@ -326,6 +323,8 @@ def prune(out: Path, keep: int) -> list[str]:
     if releases[keep:]:
         sound = next((each.folder.name for each in releases if not each.faults()), "")
     stays = {sound: "it is the newest one that verifies", latest: "`latest` points at it"}
+    go = {each.folder.name for each in releases[keep:]} - stays.keys()
+    log.mark_pruned(out, go, schedule.today())
     lines = list[str]()
     for old in reversed(releases[keep:]):
         name = old.folder.name
@@ -341,8 +340,8 @@ def prune(out: Path, keep: int) -> list[str]:
     return lines
 
 
-def record(out: Path, outcome: Outcome, at: datetime, *, keep: int | None = None) -> None:
-    """Add the outcome of a run to the log.
+def record(out: Path, outcome: Outcome, at: datetime, *, keep: int | None = None) -> Outcome | None:
+    """Add the outcome of a run to the log, and return its line.
 
     The page and the feed are rewritten if the run is an entry in them.
 
@@ -360,80 +359,23 @@ def record(out: Path, outcome: Outcome, at: datetime, *, keep: int | None = None
         Number of releases to leave after a new one; None means all.
     """
     if not (outcome.release or outcome.draft or (out / LOG).is_file()):
-        return
-    short = {part: [*map(shortened, getattr(outcome, part))] for part in ("failures", "notes")}
-    told = outcome.model_copy(
-        update={**short, "at": at.isoformat(timespec="seconds"), "id": uuid.uuid4().urn}
-    )
-    line = told.model_dump_json(exclude=PRIVATE)
-    descriptor = os.open(
-        out / LOG, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644
-    )
-    try:
-        os.write(
-            descriptor, f"\n{line}\n".encode()
-        )  # in one write, after the partial line that a killed run may leave
-    finally:
-        os.close(descriptor)
+        return None
+    told = logged_as(outcome, at)
+    log.append(out, told)
     with suppress(ReportError), release.locked(out):
-        lines = (each.model_dump_json(exclude=PRIVATE) for each in remaining(logged(out)))
-        _replace(out / LOG, "".join(f"{line}\n" for line in lines))
+        log.shorten(out)
         if keep and outcome.outcome == "published":
             prune(out, keep)
-        if is_entry(told) or not all((out / file).is_file() for file in (PAGE, FEED)):
+        if log.is_entry(told) or not all((out / file).is_file() for file in (PAGE, FEED)):
             refresh(out)
+    return told
 
 
-def logged(out: Path) -> list[Outcome]:
-    """Return the outcomes in the log, oldest first, skipping unreadable lines.
-
-    The id of a line without one, as earlier versions wrote it, is that which they gave to its entry
-    in the feed.
-    """
-    outcomes = list[Outcome]()
-    if not (out / LOG).is_file():
-        return outcomes
-    for line in (out / LOG).read_text(encoding="utf-8", errors="replace").splitlines():
-        with suppress(ValidationError):
-            outcomes.append(Outcome.model_validate_json(line))
-            outcomes[-1].id = outcomes[-1].id or _id(
-                json.dumps({**json.loads(line), "line": ""}, sort_keys=True)
-            )
-    return [outcome for outcome in outcomes if outcome.at]
-
-
-def remaining(runs: Sequence[Outcome]) -> list[Outcome]:
-    """Return the runs that stay in the log, oldest first.
-
-    They are all that published a release, and the last ones of the rest.
-
-    With the hash of each release, a replaced one is told however old it is. Of other runs, the last
-    `KEPT` stay, and of those before them the last `KEPT` that had something to tell, since later
-    runs look up what was told before.
-    """
-    before = runs[:-KEPT]
-    last = runs[-KEPT:]
-    telling = [run.id for run in before if not is_release(run) and is_entry(run)]
-    kept = {*telling[-KEPT:]}
-    return [*(run for run in before if is_release(run) or run.id in kept), *last]
-
-
-def is_release(run: Outcome) -> bool:
-    """Return whether a run published a release."""
-    return run.outcome == "published" or bool(run.manifest)
-
-
-def is_entry(run: Outcome) -> bool:
-    """Return whether a run is shown on the page and in the feed.
-
-    An unchanged run is shown only if it has news.
-    """
-    return run.outcome != "unchanged" or bool(run.news)
-
-
-def known(out: Path) -> dict[str, str]:
-    """Return the hash of each release's manifest from the log."""
-    return {run.release: run.manifest for run in logged(out) if run.manifest}
+def logged_as(outcome: Outcome, at: datetime) -> Outcome:
+    """Return an outcome as the log has it: shortened, and with its time and id."""
+    short = {part: [*map(shortened, getattr(outcome, part))] for part in ("failures", "notes")}
+    given = {"at": at.isoformat(timespec="seconds"), "id": outcome.id or uuid.uuid4().urn}
+    return outcome.model_copy(update={**short, **given})
 
 
 def refresh(out: Path) -> None:
@@ -442,11 +384,8 @@ def refresh(out: Path) -> None:
     Both have the last runs that are an entry. Each file is replaced in one step.
     """
     releases = [*newest_first(out)]
-    runs = logged(out)
-    published = {run.release for run in runs if run.outcome == "published"}
-    runs += [_published(each) for each in releases if each.folder.name not in published]
     runs = sorted(
-        filter(is_entry, runs), key=lambda run: run.at
+        filter(log.is_entry, log.logged(out)), key=lambda run: run.at
     )  # of runs of the same second, the last one is first
     runs = runs[-SHOWN:][::-1]
     summaries = {each.folder.name: changes(each) for each in releases}
@@ -457,18 +396,8 @@ def refresh(out: Path) -> None:
         "updated": updated,
     }
     for file, template in ((FEED, "feed.xml.j2"), (PAGE, "releases.html.j2")):
-        _replace(out / file, rendered(template, **values, author=AUTHOR, id=_id(AUTHOR), feed=FEED))
-
-
-def _published(standing: Release) -> Outcome:
-    """Return the outcome of a release that is missing from the log."""
-    name = standing.folder.name
-    as_of = standing.manifest.as_of
-    at = max(
-        (entry.finished for entry in standing.manifest.reports.values()),
-        default=f"{as_of}T00:00:00+00:00",
-    )
-    return Outcome(outcome="published", release=name, as_of=as_of, at=at, id=_id(standing.digest))
+        page = rendered(template, **values, author=AUTHOR, id=log.urn(AUTHOR), feed=FEED)
+        release.replace(out / file, page)
 
 
 def _item(run: Outcome, summaries: Mapping[str, Summary]) -> dict[str, Any]:
@@ -483,23 +412,9 @@ def _item(run: Outcome, summaries: Mapping[str, Summary]) -> dict[str, Any]:
     return {**dict(run), "moved": moved, "page": page}
 
 
-def _id(of: str) -> str:
-    return uuid.uuid5(uuid.NAMESPACE_URL, f"{AUTHOR}/{of}").urn
-
-
 def changes(standing: Release) -> Summary:
     """Read a release's ``changes.json``; return an empty summary if it is missing or invalid."""
     try:
         return Summary.model_validate_json(standing.read(diff.FILE, release.JSON))
     except (ReportError, ValidationError):
         return Summary()
-
-
-def _replace(file: Path, text: str) -> None:
-    """Replace a file's content with text in one step, flushed to disk."""
-    draft = file.with_name(f"{release.STAGE}{file.name}")
-    release.remove(draft)
-    with draft.open("x", encoding="utf-8") as stream:
-        stream.write(text)
-    release.reach_disk(draft)
-    os.replace(draft, file)

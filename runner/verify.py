@@ -1,21 +1,29 @@
-"""Verify releases: against their manifests, the log of their runs, each other and the checkout."""
+"""Verify releases: by their manifests, the log, each other, the checkout and what was kept."""
 
 from __future__ import annotations
 
 import hashlib
+import os
+import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator
-from itertools import chain
+from dataclasses import dataclass
 from pathlib import Path
 
-from fewtreated.errors import DesignError
+from fewtreated.errors import DataError, DesignError
 
 from analysis.provenance import ANNEX
-from runner import Exit, ReportError, diff, publish, release, say, site
+from analysis.untrusted import admit
+from runner import Exit, ReportError, chain, diff, log, publish, release, say
 from runner.diff import ESTIMATES, Changes
 from runner.inputs import commit_of_inputs
+from runner.log import LOG
 from runner.publish import unlike
-from runner.release import DATA, MANIFEST, VERDICTS, Entry, Release
+from runner.release import DATA, DRAFT, MANIFEST, SIGNATURE, VERDICTS, Entry, Release
+
+NAMESPACE = "market-impact"  # of signatures, so that none made for another purpose counts
+SIGNATURE_BYTES = 1 << 16
 
 
 def faults(published: Release) -> Iterator[str]:
@@ -24,14 +32,7 @@ def faults(published: Release) -> Iterator[str]:
     Faults may be in the release's files, its data and its place in the chain.
     """
     yield from (lines := published.faults())
-    there = (
-        path
-        for path in sorted(published.folder.rglob("*"))
-        if path.is_symlink() or not path.is_dir()
-    )
-    for name in (path.relative_to(published.folder).as_posix() for path in there):
-        if name not in (MANIFEST, f"{MANIFEST}.sig", *published.manifest.files):
-            yield f"{name}: extra, not listed in the manifest"
+    yield from published.strangers()
     try:
         diff.between(published, published)  # reads all that later steps read
         held = {
@@ -44,24 +45,82 @@ def faults(published: Release) -> Iterator[str]:
             )
     except ReportError as error:
         yield from [f"{error}"] * (not lines)
-    yield from chained(published)
-
-
-def chained(published: Release) -> Iterator[str]:
-    """Yield a fault for each other place in which the manifest of a release has another hash."""
     out = published.folder.parent
-    name = published.folder.name
-    if site.known(out).get(name, published.digest) != published.digest:
-        yield f"{MANIFEST}: its hash is not the one in {site.LOG}"
-    for other in site.newest_first(out):
-        if other.manifest.previous == name and other.manifest.previous_sha256 not in (
-            "",
-            published.digest,
-        ):
-            yield f"{MANIFEST}: its hash is not the one in the release of {other.folder.name}"
+    known = log.known(log.logged(out))
+    if known and published.folder.name not in known and published.folder.name != DRAFT:
+        why = "its run was killed before it could add one, or somebody took it out"
+        yield f"{MANIFEST}: no line of {LOG} has it: {why}"
+    yield from chain.misplaced(published, chain.read_all(out)[0], known)
 
 
-def prove(root: Path, folder: Path, names: list[str] | None) -> Exit:
+@dataclass(frozen=True)
+class Kept:
+    """What the reader of a release has kept elsewhere, which nobody who forged it could change.
+
+    `head` is the hash of a manifest of the chain, empty if there is none, and `signers` the file of
+    allowed signers, as ``ssh-keygen`` reads it.
+    """
+
+    head: str = ""
+    signers: Path | None = None
+
+
+def held_against(published: Release, kept: Kept) -> tuple[list[str], list[str]]:
+    """Return the faults that a release has beside what its reader kept, and what is proved.
+
+    Raises
+    ------
+    DesignError
+        If a head is no hash, or signatures cannot be checked here.
+    """
+    wrong, proved = _signed(published, kept.signers)
+    if kept.head:
+        if how := chain.linked(published, kept.head):
+            proved.append(f"The head {kept.head} {how}: nothing was changed since, up to there.")
+        else:
+            wrong.append(f"{MANIFEST}: no unbroken chain of hashes leads to the head {kept.head}")
+    return wrong, proved
+
+
+def _signed(published: Release, signers: Path | None) -> tuple[list[str], list[str]]:
+    """Check the signature of a manifest, and return faults and what is proved."""
+    file = published.folder / SIGNATURE
+    if not os.path.lexists(file):
+        return [f"{SIGNATURE}: missing, so nobody has signed"] * bool(signers), []
+    if shutil.which("ssh-keygen") is None:
+        raise DesignError(
+            f"Cannot check {file}: ssh-keygen is not installed; install OpenSSH, or take the file"
+            " away."
+        )
+    try:
+        admit(file, SIGNATURE_BYTES)
+    except DataError as error:
+        return [f"{SIGNATURE}: {error}"], []
+    if signers is None:
+        by = "by whom is not known without --signers FILE"
+        if not _keygen(published, "check-novalidate").returncode:
+            return [], [f"{SIGNATURE}: a signature of this manifest, {by}."]
+        return [f"{SIGNATURE}: no signature of this manifest"], []
+    return _allowed(published, signers)
+
+
+def _allowed(published: Release, signers: Path) -> tuple[list[str], list[str]]:
+    """Check that somebody whom a file of signers allows has signed a manifest."""
+    allowed = ["-f", str(signers)]
+    found = _keygen(published, "find-principals", *allowed).stdout.decode(errors="replace")
+    for name in found.splitlines():
+        if not _keygen(published, "verify", *allowed, "-I", name).returncode:
+            return [], [f"{SIGNATURE}: signed by {name}, whom {signers} allows."]
+    return [f"{SIGNATURE}: no signature of this manifest by anybody whom {signers} allows"], []
+
+
+def _keygen(published: Release, *command: str) -> subprocess.CompletedProcess[bytes]:
+    manifest = (published.folder / MANIFEST).read_bytes()
+    what = ["ssh-keygen", "-Y", *command, "-n", NAMESPACE, "-s", str(published.folder / SIGNATURE)]
+    return subprocess.run(what, input=manifest, capture_output=True, check=False)
+
+
+def prove(root: Path, folder: Path, names: list[str] | None, kept: Kept | None = None) -> Exit:
     """Verify a release, and make reports again from this checkout.
 
     Print what is proved and what is not.
@@ -74,6 +133,8 @@ def prove(root: Path, folder: Path, names: list[str] | None) -> Exit:
         The release, or a link to it.
     names : list of str or None
         Reports to make again; the quickest if empty, none if None.
+    kept : Kept or None
+        What the reader has kept elsewhere.
 
     Raises
     ------
@@ -86,15 +147,22 @@ def prove(root: Path, folder: Path, names: list[str] | None) -> Exit:
         raise DesignError(
             f"Report {min(unknown)} is not in the release; choose from {', '.join(reports)}."
         )
-    if wrong := [*faults(published)]:
+    kept = kept or Kept()
+    differing, proved = held_against(published, kept)
+    if wrong := [*faults(published), *differing]:
         for line in wrong:
             say(f"{published.folder.name}/{line}")
-        say(
-            f"{published.folder.name}: does not match its manifest (faults: {len(wrong)}); do not"
-            " use it."
-        )
+        say(f"{published.folder.name}: not as published (faults: {len(wrong)}); do not use it.")
         return Exit.FAILED
     _tell_files(published)
+    _tell_record(published)
+    for line in proved:
+        say(line)
+    if not (kept.head or kept.signers):
+        say(
+            "So far this shows no accident. Who can write here can change all of it: only --head or"
+            " --signers, with what you kept elsewhere, shows that nobody did."
+        )
     differs = _tell_inputs(root, published)
     if names is None:
         return Exit.OK
@@ -107,21 +175,37 @@ def prove(root: Path, folder: Path, names: list[str] | None) -> Exit:
 def _tell_files(published: Release) -> None:
     """Print what the files of a release are, and which of its reports are older than the others."""
     manifest = published.manifest
-    if site.known(published.folder.parent).get(published.folder.name):
-        logged = "is"
-    else:
-        logged = "is not"
+    besides = "no others"
+    if (published.folder / SIGNATURE).exists():
+        besides = f"no others but {SIGNATURE}"
     say(
         f"{published.folder.name}: all {len(manifest.files)} files match the manifest, and there"
-        " are no others."
+        f" are {besides}."
     )
-    say(f"{MANIFEST}: sha256 {published.digest}, which {logged} in {site.LOG} beside the release.")
     say(f"{DATA}: the {len(manifest.inputs['data'])} data files that the reports were made from.")
     for name, entry in manifest.reports.items():
         if entry.stale:
             say(
                 f"{name}: as of {entry.as_of}, of older data or code than the others: {entry.stale}"
             )
+
+
+def _tell_record(published: Release) -> None:
+    """Print what the log and the releases beside a release know of it."""
+    manifest = published.manifest
+    runs = log.logged(published.folder.parent)
+    known = log.known(runs)
+    logged = f"and there is no {LOG} beside the release"
+    if published.folder.name in known:
+        logged = f"which is in {LOG} beside the release"
+    say(f"{MANIFEST}: sha256 {published.digest}, {logged}.")
+    before = manifest.previous
+    if before and not (published.folder.parent / before / MANIFEST).exists():
+        days = [run.pruned for run in runs if run.release == before and run.pruned]
+        why = "and nothing says why"
+        if days:
+            why = f"and was pruned on {days[0]}"
+        say(f"The release before, {before}, is not here, {why}.")
 
 
 def _current(published: Release) -> dict[str, Entry]:
@@ -227,7 +311,7 @@ def _beside(root: Path, published: Release) -> list[str]:
     files = published.manifest.files
     notebooks = [f"failed/{name}.ipynb" for name in published.manifest.failed]
     hashed = [file for file in notebooks if file in files]
-    made = chain.from_iterable(entry.made for entry in published.manifest.reports.values())
+    made = (file for entry in published.manifest.reports.values() for file in entry.made)
     given = {VERDICTS, DATA, *hashed, *made}
     beside = sorted(files.keys() - given)
     try:

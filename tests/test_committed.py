@@ -20,7 +20,7 @@ from desk import (
 )
 from reading import read_json
 
-from runner import Exit, committed, run, site
+from runner import Exit, committed, log, run
 
 SAYS = BRIEF_PARAMETERS + 'changed: str = ""  # what differs from the last commit\n'
 READS = "print(failed, changed)"
@@ -107,7 +107,7 @@ def test_what_differs_from_the_last_commit_makes_a_draft_that_names_it(
     assert (manifest["uncommitted"], manifest["failed"]) == (differences, [])
     for page in ("00_brief.ipynb", "index.html"):
         assert differences[0] in (desk.draft / page).read_text()
-    (logged,) = site.logged(desk.reports)[1:]
+    (logged,) = log.logged(desk.reports)[1:]
     assert (logged.outcome, logged.draft, logged.release) == ("refused", "draft", "")
 
 

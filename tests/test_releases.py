@@ -12,7 +12,7 @@ from pages import Page
 from reading import read_json
 from releases import REPORT, make
 
-from runner import Outcome, publish, release, site, verify
+from runner import Outcome, log, publish, release, site, verify
 from runner.release import LATEST, MANIFEST
 
 AT = datetime(2026, 11, 26, 6, 0, tzinfo=UTC)
@@ -127,7 +127,7 @@ def test_an_entry_of_an_earlier_version_keeps_its_id_and_the_log_has_no_address(
         "failures": [f"{REPORT}: a cell failed"],
     }
     line |= {"notes": [], "standing": [], "mended": [], "news": "news", "owners": ["a@b.c"]}
-    (tmp_path / site.LOG).write_text(json.dumps({**line, "at": "2026-11-25T06:00:00+00:00"}))
+    (tmp_path / log.LOG).write_text(json.dumps({**line, "at": "2026-11-25T06:00:00+00:00"}))
     for _ in range(2):
         site.record(tmp_path, outcome("unchanged", owners=["a@b.c"]), AT)
         assert (
@@ -176,12 +176,12 @@ def runs_after(out, count, **known):
     """Record runs that found nothing changed: but for the last one, in the log alone, since pages
     take time.
     """
-    with (out / site.LOG).open("a") as log:
+    with (out / log.LOG).open("a") as file:
         for hour in range(count - 1):
             run = outcome(
                 "unchanged", at=(AT + timedelta(hours=hour)).isoformat(), id=f"urn:{hour}", **known
             )
-            log.write(run.model_dump_json() + "\n")
+            file.write(run.model_dump_json() + "\n")
     site.record(out, outcome("unchanged", **known), AT + timedelta(hours=count))
 
 
@@ -200,26 +200,26 @@ def test_a_replaced_release_is_told_however_many_runs_ago_it_was_published(tmp_p
     found = make(tmp_path)
     site.record(tmp_path, outcome(manifest=found.digest), AT - timedelta(days=1))
     runs_after(tmp_path, count)
-    assert site.known(tmp_path) == {found.folder.name: found.digest}
-    assert len(site.logged(tmp_path)) <= site.KEPT + 1
+    assert log.known(log.logged(tmp_path)) == {found.folder.name: found.digest}
+    assert len(log.logged(tmp_path)) <= log.KEPT + 1
     forged = replaced_with_its_manifest(found)
-    assert f"{MANIFEST}: its hash is not the one in {site.LOG}" in [*verify.faults(forged)]
-    standing, damage = release.standing(tmp_path, "2026-11-26", site.known(tmp_path))
+    assert f"{MANIFEST}: its hash is not the one in {log.LOG}" in [*verify.faults(forged)]
+    standing, damage = release.standing(tmp_path, "2026-11-26", log.known(log.logged(tmp_path)))
     assert (standing, "is not the one that its run logged" in damage) == (None, True)
 
 
 def test_every_release_stays_in_the_log_also_those_that_are_gone(tmp_path):
     names = [f"{date(2024, 1, 1) + timedelta(days=day)}" for day in range(600)]
-    with (tmp_path / site.LOG).open("w") as log:
+    with (tmp_path / log.LOG).open("w") as file:
         for name in names:
-            log.write(
+            file.write(
                 outcome(
                     release=name, manifest=f"{name}#", at=f"{name}T06:00:00+00:00"
                 ).model_dump_json()
                 + "\n"
             )
     runs_after(tmp_path, 900)
-    assert site.known(tmp_path) == {name: f"{name}#" for name in names}
+    assert log.known(log.logged(tmp_path)) == {name: f"{name}#" for name in names}
 
 
 def test_a_run_that_found_nothing_changed_is_an_entry_only_with_news(tmp_path):
@@ -244,14 +244,14 @@ def test_what_was_told_stays_in_the_log_while_nothing_changes(tmp_path):
     told = outcome("unchanged", news="news", stale=["05: a.csv is dated 2020-01-01"])
     site.record(tmp_path, told, AT - timedelta(days=1))
     runs_after(tmp_path, 600)
-    assert [each.said for run in site.logged(tmp_path) for each in run.stale] == [
+    assert [each.said for run in log.logged(tmp_path) for each in run.stale] == [
         "05: a.csv is dated 2020-01-01"
     ]
 
 
 def test_a_log_that_is_a_link_is_not_followed(tmp_path):
     (tmp_path / "mine.txt").write_text("mine")
-    (tmp_path / site.LOG).symlink_to(tmp_path / "mine.txt")
+    (tmp_path / log.LOG).symlink_to(tmp_path / "mine.txt")
     with pytest.raises(OSError, match="symbolic"):
         site.record(tmp_path, outcome("unchanged"), AT)
     assert (tmp_path / "mine.txt").read_text() == "mine"
@@ -324,9 +324,9 @@ def test_what_changed_in_another_form_stops_no_page(tmp_path, text):
 def test_a_line_of_the_log_in_another_form_or_cut_off_stops_no_page_and_loses_no_other(
     tmp_path, text
 ):
-    (tmp_path / site.LOG).write_text(text)
+    (tmp_path / log.LOG).write_text(text)
     site.record(tmp_path, outcome("failed"), AT)
-    assert [one.outcome for one in site.logged(tmp_path)] == ["failed"]
+    assert [one.outcome for one in log.logged(tmp_path)] == ["failed"]
     assert len(entries(tmp_path)) == 1
 
 

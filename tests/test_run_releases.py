@@ -9,7 +9,7 @@ import pytest
 from desk import AS_OF, BRIEF_PARAMETERS, LATER, READ_VERDICTS, Desk, sources_kept, stub_render
 from reading import read_json
 
-from runner import Exit, publish, release, site
+from runner import Exit, log, publish, release
 
 SINCE = BRIEF_PARAMETERS + 'since: str = ""  # what moved since the release before\n'
 
@@ -77,8 +77,8 @@ def test_a_run_tells_what_moved_in_its_release_its_brief_its_page_and_its_feed(d
 
 
 def test_a_feed_that_cannot_be_written_is_told_and_undoes_no_release(desk, capsys):
-    (desk.reports / site.LOG).unlink()
-    (desk.reports / site.LOG).mkdir()
+    (desk.reports / log.LOG).unlink()
+    (desk.reports / log.LOG).mkdir()
     turn(desk)
     assert desk.work() == Exit.NOTICE
     assert "The page and the feed in reports could not be written" in capsys.readouterr().err

@@ -10,10 +10,10 @@ import pytest
 from reading import read_json
 from releases import REPORT, make
 
-from runner import Exit, Outcome, ReportError, publish, release, site, verify
+from runner import Exit, Outcome, ReportError, log, publish, release, site, verify
 from runner.cli import main
+from runner.log import LOG
 from runner.release import DATA, MANIFEST, VERDICTS
-from runner.site import LOG
 
 PDF = f"{REPORT}.pdf"
 CSV = f"{REPORT}.estimates.csv"
@@ -144,13 +144,13 @@ def test_a_manifest_is_held_against_the_log_and_the_release_after_it(tmp_path):
     logged = Outcome(outcome="published", release=day, manifest=first.digest, at=day)
     (tmp_path / LOG).write_text(logged.model_dump_json())
     assert [*verify.faults(first), *verify.faults(after)] == []
-    assert release.standing(tmp_path, day, site.known(tmp_path))[0] == first
+    assert release.standing(tmp_path, day, log.known(log.logged(tmp_path)))[0] == first
     said = [
         f"{MANIFEST}: its hash is not the one in {where}"
         for where in (LOG, f"the release of {next_}")
     ]
     assert [*verify.faults(rewrite(first, panel_is="another"))] == said
-    _, why = release.standing(tmp_path, day, site.known(tmp_path))
+    _, why = release.standing(tmp_path, day, log.known(log.logged(tmp_path)))
     assert f"{MANIFEST} is not the one that its run logged. All reports" in why
 
 
