@@ -17,7 +17,7 @@ from runner.log import LOG
 from runner.release import MANIFEST, Release, order
 from runner.remembered import remembered
 
-DO = "restore it from a copy, or accept that it is gone with `market-impact prune`"
+DO = "restore it from a copy, or accept that with `market-impact prune --keep N`"
 
 
 def read_all(out: Path) -> tuple[list[Release], dict[str, str]]:

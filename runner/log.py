@@ -21,8 +21,8 @@ from runner.pdf import AUTHOR
 
 LOG = "outcomes.jsonl"
 ROOM = ".room"  # file whose space is given to the log when the disk is full
-SPARE = 1 << 20  # bytes of it
-PIECE = 1 << 14  # bytes given up for one line
+SPARE = 1 << 18  # bytes of it
+PIECE = 1 << 13  # bytes given up for one line
 PRIVATE = {"owners"}  # not in the log, which is published
 KEPT = 400  # runs in the log, beside all releases: see `remaining`
 
@@ -60,15 +60,19 @@ def _write(file: Path, line: bytes) -> None:
         os.close(descriptor)
 
 
-def shorten(out: Path) -> None:
-    """Leave in the log the runs that stay, and make room for lines on a full disk.
+def make_room(out: Path) -> None:
+    """Keep some space for lines on a full disk, unless it is full already.
 
     The caller holds the lock.
     """
-    rewrite(out, remaining(logged(out)))
     room = out / ROOM
-    if not room.is_file() or room.stat().st_size < SPARE:
+    if room.is_file() and room.stat().st_size == SPARE:
+        return
+    try:
         release.replace(room, " " * SPARE)
+    except OSError as error:
+        if not disk_full(error):
+            raise
 
 
 def rewrite(out: Path, runs: Iterable[Outcome]) -> None:

@@ -518,7 +518,11 @@ def replace(file: Path, text: str) -> None:
     """Replace a file's content with text in one step, flushed to disk."""
     draft = file.with_name(f"{STAGE}{file.name}")
     remove(draft)
-    with draft.open("x", encoding="utf-8") as stream:
-        stream.write(text)
-    reach_disk(draft)
-    os.replace(draft, file)
+    try:
+        with draft.open("x", encoding="utf-8") as stream:
+            stream.write(text)
+        reach_disk(draft)
+        os.replace(draft, file)
+    except OSError:
+        draft.unlink(missing_ok=True)  # it would fill a disk further
+        raise

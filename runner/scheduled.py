@@ -154,16 +154,17 @@ def told(
     failed = _send(first, root)
     outcome.ways = _taken(letters, {*failed, *then})
     faults = list[str]()
+    line = None
     try:
         line = site.record(out, outcome, datetime.now(UTC), keep=keep)
-        failed |= _send(then, root)
-        outcome.ways = _taken(letters, failed)
-        if line and line.ways != outcome.ways:
-            log.append(out, line.model_copy(update={"ways": outcome.ways}))
     except OSError as error:
         faults.append(
             f"The page and the feed in {out.name} could not be written ({error.strerror})."
         )
+    failed |= _send(then, root)
+    taken = _taken(letters, failed)
+    if line and line.ways != taken:
+        log.append(out, line.model_copy(update={"ways": taken}))
     return outcome, [*remembered.undelivered(letters, failed), *faults]
 
 

@@ -363,12 +363,21 @@ def record(out: Path, outcome: Outcome, at: datetime, *, keep: int | None = None
     told = logged_as(outcome, at)
     log.append(out, told)
     with suppress(ReportError), release.locked(out):
-        log.shorten(out)
+        log.rewrite(out, log.remaining(log.logged(out)))
         if keep and outcome.outcome == "published":
             prune(out, keep)
-        if log.is_entry(told) or not all((out / file).is_file() for file in (PAGE, FEED)):
+        if not _shows_newest(out):
             refresh(out)
+        log.make_room(out)
     return told
+
+
+def _shows_newest(out: Path) -> bool:
+    """Return whether page and feed have the newest run that is an entry, such as a killed one."""
+    if not all((out / file).is_file() for file in (PAGE, FEED)):
+        return False
+    entries = [run.id for run in log.logged(out) if log.is_entry(run)]
+    return entries[-1:] == [] or entries[-1] in (out / FEED).read_text(encoding="utf-8")
 
 
 def logged_as(outcome: Outcome, at: datetime) -> Outcome:

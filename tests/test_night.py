@@ -1,17 +1,19 @@
 """A run as a scheduler calls it, with real kernels: what is due, what is news, and who is told."""
 
+import contextlib
 import json
 import os
 import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from datetime import datetime, timedelta
 from unittest import mock
 
 import pytest
 from desk import SOURCES, WRITE_VERDICTS, Desk, contents, describe, full_disk, plain, sources_kept
 
-from runner import publish, release, run, schedule
+from runner import Outcome, chain, notices, publish, release, run, schedule, scheduled, site
 
 MONDAY = "2026-11-23"
 TUESDAY = "2026-11-24"
@@ -142,7 +144,11 @@ def test_a_release_dated_after_today_is_news_and_does_not_keep_todays_from_being
     assert len(desk.told()) == 1
     shutil.rmtree(desk.reports / NEXT)
     assert desk.due(TUESDAY) == desk.due(TUESDAY) == 0
-    assert [told["mended"] for told in desk.told()] == [[], [said]]
+    gone = desk.told()[-1]["failures"]
+    assert gone[0].startswith(f"reports/{NEXT}: outcomes.jsonl has this release, and the folder ")
+    assert desk.ask("prune", "--keep", "9") == 0
+    assert desk.due(TUESDAY) == desk.due(TUESDAY) == 0
+    assert [told["mended"] for told in desk.told()] == [[], [], gone]
 
 
 def test_a_release_whose_run_was_killed_before_latest_showed_it_is_shown_though_no_other_is_made(
@@ -269,6 +275,9 @@ def test_a_report_waits_for_data_that_are_newer_than_its_own_and_is_made_when_th
     (desk.root / "incoming" / "done").touch()
     assert desk.due(NEXT) == 0
     assert desk.as_of()["01_first"] == NEXT
+    began, one_less, over = desk.told()
+    assert (len(began["waits"]), len(one_less["waits"]), len(over["waits"])) == (2, 1, 0)
+    assert one_less["mended"] + over["mended"] == began["waits"]
 
 
 def test_a_dry_run_says_what_would_be_made_and_why_and_changes_nothing(desk, no_kernels, capsys):
@@ -284,7 +293,7 @@ def test_a_dry_run_says_what_would_be_made_and_why_and_changes_nothing(desk, no_
     dry("2026-12-01", "--due", "--json")
     shown = plain(capsys.readouterr().out)
     assert shown["outcome"] == "planned"
-    assert shown["notes"] == ["02_second waits for data/figures.csv, which has not changed."]
+    assert shown["waits"] == ["02_second waits for data/figures.csv, which has not changed."]
     whys = [
         "due on 2026-11-30; changed: parameters",
         "changed: what it reads or refers to",
@@ -350,7 +359,9 @@ def test_a_word_that_changed_is_news_and_the_same_word_with_another_number_is_no
     )
 
 
-def test_data_older_than_the_limit_are_news_on_the_day_on_which_their_report_is_due(desk):
+def test_data_older_than_the_limit_are_told_on_each_day_on_which_their_report_is_due_and_as_over(
+    desk,
+):
     desk.plan(BRIEF, {**FIRST, "fresh_days": 29}, SECOND)  # their age on the first of these Mondays
     assert desk.due(NEXT) == 0
     assert desk.told() == []
@@ -371,6 +382,79 @@ def test_data_older_than_the_limit_are_news_on_the_day_on_which_their_report_is_
         " most 29"
     )
     assert told["stale"] == [said]
+    desk.declare(describe("figures.csv", "2026-12-20"))
+    assert desk.due("2026-12-23") == desk.due("2026-12-23") == 0
+    *_, over = desk.told()
+    assert (over["as_of"], over["stale"]) == ("2026-12-23", [])
+    assert "data/figures.csv is dated 2026-11-01" in over["mended"][0]
+
+
+def test_a_run_with_the_clock_ahead_silences_nothing_of_what_is_stale(desk):
+    desk.plan(BRIEF, {**FIRST, "waits_for": "data/figures.csv", "fresh_days": 29}, SECOND)
+    assert [desk.due(day) for day in ("2031-03-04", LAST, "2026-12-14")] == [0, 0, 0]
+    assert [each["as_of"] for each in desk.told()] == ["2031-03-04", LAST, "2026-12-14"]
+    assert all(each["stale"] for each in desk.told())
+
+
+def test_a_clock_that_leaps_back_is_told_and_that_it_does_so_no_longer(desk):
+    class Ahead(datetime):
+        @classmethod
+        def now(cls, zone=None):
+            return datetime.now(zone) + timedelta(days=400)
+
+    with mock.patch.object(scheduled, "datetime", Ahead):
+        assert desk.due(TUESDAY) == 0
+    assert [desk.due(TUESDAY) for _ in range(3)] == [0, 0, 0]
+    began, over = desk.told()
+    assert "it was ahead then, or is behind now; set it." in began["failures"][0]
+    assert over["mended"] == began["failures"]
+
+
+def test_a_schedule_that_cannot_be_read_is_told_where_it_last_published_and_as_over(
+    desk, tmp_path, no_kernels
+):
+    out = tmp_path / "elsewhere"
+    shutil.copytree(desk.reports, out, symlinks=True)
+    desk.plan(BRIEF, FIRST, SECOND, publish=str(out))
+    assert desk.due(TUESDAY) == 0
+    schedule_file = desk.reports / "schedule.yml"
+    text = schedule_file.read_text()
+    for broken in ("reports: [", "reports: []"):
+        schedule_file.write_text(broken)
+        assert desk.due(TUESDAY) == 2
+    assert (out / "feed.xml").read_text().count("Refused: as of") == 4  # twice in each entry
+    schedule_file.write_text(text)
+    assert desk.due(TUESDAY) == desk.due(TUESDAY) == 0
+    (told,) = desk.told()
+    assert (told["failures"], len(told["mended"])) == ([], 1)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can mount a small disk")
+def test_a_full_disk_is_told_once_and_that_there_is_room_again(desk, tmp_path, no_kernels):
+    out = tmp_path / "small"
+    out.mkdir()
+    desk.plan(BRIEF, FIRST, SECOND, publish=str(out))
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", out], check=False
+    ).returncode:
+        pytest.skip("a small disk cannot be mounted here")
+    try:
+        shutil.copytree(desk.reports, out, symlinks=True, dirs_exist_ok=True)
+        assert desk.due(TUESDAY) == 0
+        desk.write("03_more", WRITE_VERDICTS)
+        desk.plan(BRIEF, FIRST, SECOND, {**SECOND, "name": "03_more"}, publish=str(out))
+        filler = out / "filler"
+        with pytest.raises(OSError, match="No space"):
+            filler.write_bytes(bytes(1 << 23))
+        assert [desk.due(TUESDAY) for _ in range(3)] == [7, 7, 7]
+        assert len(desk.told()) == 1
+        filler.unlink()
+        desk.plan(BRIEF, FIRST, SECOND, publish=str(out))
+        assert desk.due(TUESDAY) == desk.due(TUESDAY) == 0
+        began, over = desk.told()
+        assert over["mended"] == began["failures"]
+    finally:
+        subprocess.run(["umount", out], check=True)
 
 
 def test_a_run_that_is_refused_or_ended_by_a_signal_is_news(desk, no_kernels, capsys):
@@ -501,6 +585,133 @@ def test_no_secret_is_in_anything_that_a_run_writes_or_says(real, monkeypatch, c
         file.read_bytes() for file in real.root.rglob("*") if file.is_file()
     )
     assert all(secret in os.environ[name] for name in names)
+
+
+def test_a_mail_that_a_dead_server_lost_comes_when_it_is_back_though_a_command_worked(
+    desk, monkeypatch
+):
+    monkeypatch.setenv("CHAT", "http://127.0.0.1:1/")
+    hooks = [
+        {"command": [sys.executable, "hook.py"]},
+        {"webhook": "CHAT", "timeout": 5},
+        {"webhook": "CHAT", "timeout": 5, "on": "published"},
+    ]
+    desk.plan(BRIEF, {**FIRST, "parameters": {"note": "Supported"}}, SECOND, notices=hooks)
+    assert desk.due(NEXT) == 6
+    assert desk.due(NEXT) == 6
+    seen = []
+    monkeypatch.setattr(notices, "_post", lambda _, content, __: seen.append(json.loads(content)))
+    assert [desk.due(NEXT) for _ in range(2)] == [0, 0]
+    assert len(desk.told()) == 1  # the command is told no second time
+    news, release_ = seen
+    (word,) = news["changed_words"]
+    assert word == {
+        "about": "01_first",
+        "said": "c1 in 01_first: a=b before, Supported now",
+        "key": "",
+        "again": "",
+        "late": NEXT,
+    }
+    assert (release_["release"], len(release_["manifest"])) == (NEXT, 64)
+
+
+# What the record has
+
+
+def altered(desk, name):
+    """Alter a release with its manifest, as somebody would who knows about hashes."""
+    folder = desk.reports / name
+    (folder / "01_first.pdf").write_text("forged")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    publish.write_json(folder / "manifest.json", {**manifest, "files": release.file_hashes(folder)})
+
+
+def swapped(desk, name):
+    """Swap two releases, each with the name of its new folder."""
+    folders = [desk.reports / name, desk.published]
+    for folder, other in zip(folders, folders[::-1], strict=True):
+        manifest = json.loads((folder / "manifest.json").read_text())
+        publish.write_json(folder / "manifest.json", {**manifest, "release": other.name})
+    os.rename(folders[0], desk.reports / "aside")
+    os.rename(folders[1], folders[0])
+    os.rename(desk.reports / "aside", folders[1])
+
+
+SPOILS = {
+    "its hash is not the one in outcomes.jsonl": altered,
+    "note.txt: extra": lambda desk, name: (desk.reports / name / "note.txt").touch(),
+    "00_brief.pdf: missing": lambda desk, name: (desk.reports / name / "00_brief.pdf").unlink(),
+    "outcomes.jsonl has this release, and the folder has not": lambda desk, name: shutil.rmtree(
+        desk.reports / name
+    ),
+    "as of 2026-11-30, another day": swapped,
+}
+
+
+@pytest.mark.parametrize(("said", "spoil"), SPOILS.items(), ids=[*map(str, range(len(SPOILS)))])
+def test_an_older_release_that_no_longer_fits_is_told_once_and_again_when_it_does(
+    desk, tmp_path, said, spoil
+):
+    assert desk.due(NEXT) == 0
+    shutil.copytree(desk.reports, tmp_path / "kept", symlinks=True)
+    spoil(desk, MONDAY)
+    assert [desk.due(day) for day in (NEXT, "2026-12-01", "2026-12-02")] == [0, 0, 0]
+    told = desk.told()[0]
+    wrong = " ".join(told["failures"])
+    assert f"reports/{MONDAY}: " in wrong
+    assert said in wrong
+    for name in (MONDAY, NEXT):
+        shutil.rmtree(desk.reports / name, ignore_errors=True)
+        shutil.copytree(tmp_path / "kept" / name, desk.reports / name)
+    assert desk.due("2026-12-02") == desk.due("2026-12-02") == 0
+    *_, last = desk.told()
+    assert any(f"reports/{MONDAY}: " in line for line in last["mended"])
+    if spoil is not swapped:  # of which the newest is no longer the one that was logged
+        assert len(desk.told()) == 2
+
+
+def test_a_name_that_was_given_once_is_not_given_again(desk):
+    assert desk.due(NEXT) == 0
+    shutil.rmtree(desk.reports / NEXT)
+    assert desk.shift(NEXT, "--force") == 0
+    assert desk.releases() == [MONDAY, f"{NEXT}.2"]
+
+
+def test_a_release_whose_run_was_killed_before_it_told_is_told_by_the_next(desk):
+    desk.plan(BRIEF, {**FIRST, "parameters": {"note": "Supported"}}, SECOND)
+    for owner, name in ((chain, "enter"), (site, "record")):
+        shutil.rmtree(desk.reports / NEXT, ignore_errors=True)
+        (desk.root / "told.jsonl").unlink(missing_ok=True)
+        copy = Night(desk.copied(desk.root.parent / name).root, kernels=False)
+        with (
+            mock.patch.object(owner, name, side_effect=KeyboardInterrupt),
+            contextlib.suppress(KeyboardInterrupt),
+        ):
+            copy.due(NEXT)
+        (copy.root / "told.jsonl").unlink(missing_ok=True)  # as if it had been killed before
+        assert copy.releases() == [MONDAY, NEXT]
+        assert copy.due("2026-12-01") == copy.due("2026-12-01") == 0
+        words = [word for told in copy.told() for word in told["changed_words"]]
+        assert words == ["c1 in 01_first: a=b before, Supported now"]
+
+
+def test_the_brief_the_letter_and_the_feed_have_the_heads_of_the_chain(desk):
+    desk.write(
+        "00_brief",
+        SOURCES["read_verdicts"],
+        parameters=f'{SOURCES["brief_parameters"]}since: str = ""  # what moved\n',
+    )
+    before = publish.sha256(desk.published / "manifest.json")
+    hook = {"command": [sys.executable, "hook.py"], "on": "published"}
+    desk.plan(BRIEF, FIRST, SECOND, notices=[hook])
+    assert desk.due(NEXT) == 0
+    head = publish.sha256(desk.published / "manifest.json")
+    assert f"nothing moved. Manifest of that release: sha256 {before}." in desk.text(
+        "00_brief.ipynb"
+    )
+    assert [told["manifest"] for told in desk.told()] == [head]
+    assert f"sha256 of its manifest: {head}" in (desk.reports / "feed.xml").read_text()
+    assert f"sha256 of its manifest {head}" in Outcome(outcome="published", manifest=head).letter
 
 
 # A sweep

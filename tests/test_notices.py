@@ -2,7 +2,6 @@
 command.
 """
 
-import itertools
 import json
 import os
 import re
@@ -22,14 +21,14 @@ from aiosmtpd.smtp import AuthResult
 from desk import SOURCES, cases
 from reading import read_json
 
-from runner import Outcome, Said, notices, scheduled
-from runner.remembered import remembered
+from runner import ASIDE, Outcome, Said, notices, scheduled
+from runner.remembered import letter, owners, remembered, undelivered, ways
 from runner.schedule import Job, Notice, Plan
 
 READ = SOURCES["read_outcome"]
 FAILED = SOURCES["failed_outcome"]
 SECRET = "unmistakable-5ecret-7f3a"
-SENT = Outcome(**FAILED).model_dump(mode="json", exclude={"at", "id"})
+SENT = Outcome(**FAILED).model_dump(mode="json", exclude=ASIDE)
 QUIET = {
     **FAILED,
     "outcome": "published",
@@ -59,9 +58,12 @@ def notice(**keys):
     return Notice.model_validate({"timeout": 5, **keys})
 
 
-def send(told, *hooks, root=Path(), brief=None, logged=False, **environment):
+def send(told, *hooks, root=Path(), jobs=(), **environment):
+    """Send an outcome on all ways, or nothing if it is None, and return what was not taken."""
     environment = {**os.environ, **environment}
-    return notices.send(Outcome(**told), hooks, environment, root=root, brief=brief, logged=logged)
+    outcome = told and Outcome(**{**told, "out": root})
+    letters = dict.fromkeys(ways(hooks, jobs), outcome)
+    return undelivered(letters, notices.send(letters, environment, root=root))
 
 
 # What is news
@@ -88,6 +90,18 @@ def of_report(text):
     return Said(about="".join(re.findall(r"\b0\d_\w+", text)[:1]), said=text)
 
 
+def run_of(row):
+    """The run of a case, and what of it is looked at."""
+    given = {part: row[part] for part in ("wrong", "day", "outcome", "reports") if part in row}
+    stands = {
+        part: [each.model_copy(update={"key": each.said}) for each in map(of_report, row[part])]
+        for part in ("stale", "waits")
+        if part in row
+    }
+    outcome = ran(**given, changed_words=row.get("turned", []))
+    return outcome.model_copy(update=stands)
+
+
 @pytest.mark.parametrize("case", cases("news"), ids=lambda case: case["name"])
 def test_what_matters_is_told_once_to_those_whose_report_it_is(case):
     log = []
@@ -95,19 +109,61 @@ def test_what_matters_is_told_once_to_those_whose_report_it_is(case):
     for row in case["runs"]:
         true = {"news": row.get("news", "")}
         true |= {part: row.get(part, []) for part in ("standing", "mended", "changed_words")}
-        given = {part: value for part, value in row.items() if part not in (*true, "turned")}
-        told = remembered(ran(**given, changed_words=row.get("turned", [])), log, jobs)
-        if true["news"] == "unsent":
-            told = told.model_copy(update={"news": true["news"]})
+        told = remembered(run_of(row), log)
         said = {
             part: [each.said for each in getattr(told, part)] for part in true if part != "news"
         }
         assert said | {"news": told.news} == true
         of = [job.name for job in jobs if f"{job.name}:" in told.letter]
-        assert told.owners == ([f"{name}@b.c" for name in of] if true["news"] else [])
+        assert owners(told, jobs) == ([f"{name}@b.c" for name in of] if true["news"] else [])
         assert all(f"\n- {line}" in told.letter for line in (*said["standing"], *said["mended"]))
         assert told.line.startswith("Reminder: reports" if told.news == "reminder" else "Reports")
         log.append(told)
+
+
+@pytest.mark.parametrize("case", cases("ways"), ids=lambda case: case["name"])
+def test_what_a_way_did_not_take_is_owed_to_it_until_it_does_and_is_marked_as_late(case):
+    log = []
+    jobs = [Job("01_a", Path(), {}, plan=Plan(owner="owner@b.c"))]
+    desk, owner = ways([notice(email={**PLAIN, "to": "desk@b.c"})], jobs)
+    for row in case["runs"]:
+        outcome = remembered(run_of(row), log)
+        letters = {way: letter(outcome, log, way) for way in (desk, owner)}
+        told = {way.address: letters[way] and letters[way].letter for way in letters}
+        lines = {name: re.findall("^- (.+)", text or "", re.M) for name, text in told.items()}
+        assert lines == {f"{name}@b.c": row.get(name, []) for name in ("desk", "owner")}
+        taken = {way.id: not (letters[way] and row.get("down")) for way in letters}
+        log.append(outcome.model_copy(update={"ways": {} if row.get("nobody") else taken}))
+
+
+def test_a_release_that_a_way_did_not_take_is_told_with_the_next_run():
+    (way,) = ways([notice(webhook="HOOK", on="published")], [])
+    first, second, quiet = (
+        ran(reports="made", day=day).model_copy(update={"release": f"2026-11-{day}"})
+        for day in (25, 26, 27)
+    )
+    quiet = quiet.model_copy(update={"outcome": "unchanged"})
+    assert letter(quiet, [], way) is None
+    log = [run.model_copy(update={"ways": {way.id: False}}) for run in (first, second)]
+    told = letter(quiet, log, way)
+    assert told.release == "2026-11-26"
+    assert "Release 2026-11-25 was not told. (late: of 2026-11-25)" in told.letter
+    log[-1] = second.model_copy(update={"ways": {way.id: True}})
+    assert letter(quiet, log, way) is None
+
+
+def test_a_recipient_whom_the_server_refuses_is_named_and_the_others_are_sent(served):
+    class Choosy(Inbox):
+        async def handle_RCPT(self, server, session, envelope, address, options):  # noqa: N802
+            if address.startswith("b@"):
+                return "550 unknown"
+            envelope.rcpt_tos.append(address)
+            return "250 known"
+
+    inbox, host = served(inbox=Choosy())
+    fault = "notices.0 (email to b@example.org): could not be sent (SMTPRecipientsRefused)"
+    assert send(FAILED, notice(email=PLAIN), MAIL_HOST=host) == [fault]
+    assert [recipients for _, recipients, *_ in inbox.letters] == [["a@example.org"]]
 
 
 def test_a_line_has_the_reason_and_the_command_that_mends_it():
@@ -164,25 +220,6 @@ def test_a_command_reads_the_outcome_in_the_projects_folder(tmp_path):
         ["argument; not a shell's $HOME"],
         "t",
     ]
-
-
-@pytest.mark.parametrize("outcome", ["published", "unchanged"])
-def test_a_notice_for_every_run_or_release_comes_after_the_log_and_any_other_before(
-    tmp_path, outcome
-):
-    hooks = [
-        script(tmp_path, READ).model_copy(update={"on": on})
-        for on in ("news", "always", "published")
-    ]
-    for hook, logged in itertools.product(hooks, (False, True)):
-        told = {**QUIET, "outcome": outcome, "news": "reminder"}
-        assert send(told, hook, root=tmp_path, logged=logged) == []
-        if hook.on == "news":
-            due = not logged
-        else:
-            due = logged and (hook.on == "always" or outcome == "published")
-        assert (tmp_path / "told.json").exists() == due
-        (tmp_path / "told.json").unlink(missing_ok=True)
 
 
 def test_a_command_that_fails_is_told_and_the_others_are_sent(tmp_path):
@@ -352,8 +389,8 @@ def served():
     """Start a mail server on this machine with options of its own."""
     started = []
 
-    def start(**options):
-        inbox = Inbox()
+    def start(inbox=None, **options):
+        inbox = inbox or Inbox()
         controller = Server(inbox, hostname="127.0.0.1", port=0, **options)
         controller.start()
         started.append(controller)
@@ -375,19 +412,21 @@ LOGIN = {**MAIL, "user": "MAIL_USER", "password": "MAIL_PASSWORD"}
 
 def test_an_email_has_the_brief_and_the_line_as_its_subject(served, tmp_path):
     inbox, host = served()
-    brief = tmp_path / "00_brief.pdf"
-    brief.write_bytes(b"%PDF-1.7 brief")
-    owned = {**FAILED, "owners": ["c@example.org", "a@example.org"]}
-    assert send(owned, notice(email=PLAIN), brief=brief, MAIL_HOST=host) == []
-    ((sender, recipients, letter, _),) = inbox.letters
-    assert (sender, recipients) == (
-        "reports@example.org",
-        ["a@example.org", "b@example.org", "c@example.org"],
-    )
-    assert letter["Subject"].startswith(
-        "Reports failed, as of 2026-11-26, in draft; failed: 05_growth"
-    )
-    assert letter.get_body().get_content().replace("\r\n", "\n") == Outcome(**FAILED).letter
+    (tmp_path / "2026-11-26").mkdir()
+    (tmp_path / "2026-11-26" / "00_brief.pdf").write_bytes(b"%PDF-1.7 brief")
+    told = {**QUIET, "reports": {"00_brief": "published", "05_growth": "published"}}
+    jobs = [Job("05_growth", Path(), {}, plan=Plan(owner=("c@example.org", "a@example.org")))]
+    mail = notice(email=PLAIN)
+    assert send(told, mail, root=tmp_path, jobs=jobs, MAIL_HOST=host) == []
+    assert sorted(recipients for _, recipients, *_ in inbox.letters) == [
+        ["a@example.org"],
+        ["b@example.org"],
+        ["c@example.org"],
+    ]
+    sender, _, letter, _ = inbox.letters[0]
+    assert sender == "reports@example.org"
+    assert letter["Subject"].startswith("Reports published, as of 2026-11-26, in 2026-11-26")
+    assert letter.get_body().get_content().replace("\r\n", "\n") == Outcome(**told).letter
     (attached,) = letter.iter_attachments()
     assert (attached.get_filename(), attached.get_content()) == (
         "00_brief.pdf",
@@ -398,7 +437,7 @@ def test_an_email_has_the_brief_and_the_line_as_its_subject(served, tmp_path):
 
 def test_an_email_without_a_brief_is_sent_all_the_same(served, tmp_path):
     inbox, host = served()
-    assert send(FAILED, notice(email=PLAIN), brief=tmp_path / "none.pdf", MAIL_HOST=host) == []
+    assert send(FAILED, notice(email=PLAIN), root=tmp_path, MAIL_HOST=host) == []
     assert list(inbox.letters[0][2].iter_attachments()) == []
 
 
@@ -410,7 +449,7 @@ def test_no_failure_can_write_a_header(served):
         "reports": {"05\r\nBcc: d@e.f": "ü"},
     }
     assert send(told, notice(email=PLAIN), MAIL_HOST=host) == []
-    assert inbox.letters[0][1] == ["a@example.org", "b@example.org"]
+    assert sorted(each for _, to, *_ in inbox.letters for each in to) == MAIL["to"]
     assert "Bcc" not in inbox.letters[0][2]
 
 
@@ -479,7 +518,7 @@ def test_a_mail_server_that_is_not_there_is_told_without_its_name(host):
 
 def test_what_the_environment_lacks_is_told_even_when_there_is_no_news():
     hooks = [notice(command=["true"]), notice(email=LOGIN), notice(webhook="HOOK")]
-    assert send(QUIET, *hooks, MAIL_HOST="h", MAIL_USER="", HOOK="") == [
+    assert send(None, *hooks, MAIL_HOST="h", MAIL_USER="", HOOK="") == [
         (
             "notices.1 (email): not sent: the environment has no MAIL_USER and no MAIL_PASSWORD;"
             " set it"
