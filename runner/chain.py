@@ -56,14 +56,14 @@ def misplaced(one: Release, others: Sequence[Release], known: Mapping[str, str])
         yield f"{MANIFEST}: its hash is not the one in {LOG}"
     if when and when[0] != manifest.as_of:
         yield f"{MANIFEST}: it is as of {manifest.as_of}, another day than the name of its folder"
-    if manifest.previous and (not when or not before or before >= when):
+    if when and manifest.previous and (not before or before >= when):
         yield f"{MANIFEST}: the release before it would be {manifest.previous}"
     for entry in manifest.reports.values():
         if entry.as_of > manifest.as_of:
             yield f"{MANIFEST}: {entry.notebook} is as of {entry.as_of}, a later day"
     logged = known.get(manifest.previous, manifest.previous_sha256)
     if manifest.previous_sha256 not in ("", logged):
-        yield f"{MANIFEST}: the hash of the release before, {manifest.previous}, is not in {LOG}"
+        yield f"{MANIFEST}: it has another hash of {manifest.previous} than {LOG}"
     for other in others:
         if other.manifest.previous == name and other.manifest.previous_sha256 not in (
             "",

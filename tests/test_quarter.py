@@ -31,7 +31,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 from reading import read_json
 
-from runner import Exit, cli, kernels, release, site, verify
+from runner import Exit, cli, kernels, log, release, site, verify
 
 START = date(
     2021, 1, 1
@@ -183,7 +183,6 @@ class Made:
     dates: dict[str, date]
     before: "Made | None"
     cut: str = ""  # the file that was cut off afterwards
-    killed: bool = False  # whether its run was killed before it told of it
 
 
 @dataclass(frozen=True)
@@ -200,16 +199,16 @@ class Told:
     draft: str = ""
 
 
-def told_by_run(world, when, fault, last, name, known):
-    """Return what a run has to tell, and the release that it makes, or None; `known` says when what
-    was stale.
+def told_by_run(world, when, fault, last, name, stood):
+    """Return what a run has to tell, and the release that it makes, or None; `stood` is what was
+    stale before.
     """
     if fault == "locked":
         return Told("refused", Exit.LOCKED, ["is already doing so"]), None
     file = max(world.vintages, key=world.vintages.get)
     if when.isoformat() < world.vintages[file]:
         words = f"is dated {world.vintages[file]} and may include later knowledge"
-        return Told("refused", Exit.REFUSED, [words]), None
+        return Told("refused", Exit.REFUSED, [words], stale=stood), None
     stands = None if last is None or last.cut else last
     reports = world.reports
     if stands:
@@ -221,6 +220,13 @@ def told_by_run(world, when, fault, last, name, known):
         for name, report in reports.items()
         if name not in dates or falls_due(report, dates[name], when)
     ]
+    age = (when - date.fromisoformat(world.vintages[file])).days
+    sentence = (
+        f"02_weekly: data/{file} is dated {world.vintages[file]}, {age} days ago; the schedule"
+        f" allows at most {FRESH}"
+    )
+    same = any(said.startswith(sentence.partition(",")[0]) for said in stood)
+    stale = [sentence] * (age > FRESH and ("02_weekly" in due or same))
     if stands and not due:
         return (
             Told(
@@ -229,24 +235,14 @@ def told_by_run(world, when, fault, last, name, known):
                 [],
                 stands.name,
                 {name: f"not due as of {dates[name]}" for name in dates},
+                stale=stale,
             ),
             None,
         )
-    age = (when - date.fromisoformat(world.vintages[file])).days
     if last and last.cut:
         cut = [f"its files do not match: {last.cut}"]
     else:
         cut = []
-    sentence = (
-        f"02_weekly: data/{file} is dated {world.vintages[file]}, {age} days ago; the schedule"
-        f" allows at most {FRESH}"
-    )
-    monday = when - timedelta(when.weekday())
-    told = any(day >= monday and said == sentence.partition(",")[0] for day, said in known)
-    if age > FRESH and "02_weekly" in due and not told:
-        stale = [sentence]
-    else:
-        stale = []
     kept = [name for name in {*reports, *dates} - {*due, "00_brief"} if name in reports]
     same = [name for name in kept if stands.world.recipe(name) == world.recipe(name)]
     lines = {
@@ -387,7 +383,9 @@ class Quarter(RuleBasedStateMachine):
             Counter(),
         )
         self.logged = False
-        self.known = []
+        self.stood = []  # what was stale after the last run
+        self.given = Counter()  # names by day
+        self.unlogged = []  # releases of runs that were killed before they were logged
 
     def teardown(self):
         self.stack.close()
@@ -404,29 +402,41 @@ class Quarter(RuleBasedStateMachine):
             last.cut = fault
             os.truncate(self.out / last.name / fault, 10)
         lay_out(self.desk, self.code, world)
-        there = sum(made.name.startswith(when.isoformat()) for made in self.made)
-        if there:
+        if there := self.given[when]:
             name = f"{when}.{there + 1}"
         else:
             name = when.isoformat()
-        true, made = told_by_run(world, when, fault, last, name, self.known)
+        true, made = told_by_run(world, when, fault, last, name, self.stood)
         with self.spoiled(fault):
             code, printed = forked(
                 lambda: self.command("run", "--due", "--json", "--as-of", when.isoformat())
             )
         killed = code == -signal.SIGKILL
         if made and (self.out / made.name).is_dir():
-            assert [*verify.faults(release.read(self.out / made.name))] == []
+            faults = " ".join(verify.faults(release.read(self.out / made.name)))
+            assert not faults or (killed and f"no line of {log.LOG} has it" in faults)
             since = read_json(self.out / made.name / "changes.json").get("since")
             assert since == getattr(made.before, "name", None)
-            made.killed = killed
             self.made.append(made)
-            self.feed[f"Published: {made.name}"] += killed
+            self.given[when] += 1
+            if killed and fault == "killed before it is told":
+                self.logged = True
+                self.feed[f"Published: {made.name}"] += 1
+            elif killed:
+                self.unlogged.append(made.name)
         if killed:
             assert fault in KILLS
         else:
+            if true.code not in (Exit.REFUSED, Exit.LOCKED):
+                self.adopted()
             assert read_run(printed, code, true) == true
             self.look(true, json.loads(printed))
+
+    def adopted(self):
+        """Expect the releases of killed runs in the log."""
+        self.logged |= bool(self.unlogged)
+        self.feed.update(f"Published: {name}" for name in self.unlogged)
+        self.unlogged = []
 
     def look(self, true, printed):
         """Hold the folder of releases against what is true."""
@@ -437,8 +447,7 @@ class Quarter(RuleBasedStateMachine):
         if true.code == Exit.LOCKED:
             return  # the run at work will tell
         self.logged |= bool(true.release or true.draft)  # what comes to nothing begins no log
-        as_of = date.fromisoformat(printed["as_of"])
-        self.known += [(as_of, line.partition(",")[0]) for line in true.stale if self.logged]
+        self.stood = [*true.stale] if self.logged else []
         where = printed["release"] or printed["draft"]
         day = printed["as_of"]
         if where.startswith(day):
@@ -466,9 +475,7 @@ class Quarter(RuleBasedStateMachine):
             made for made in self.made if made in self.made[-keep:] or made.name in (shown, sound)
         ]
         assert (code, release.names(self.out)) == (Exit.OK, [made.name for made in kept])
-        self.feed.subtract(
-            f"Published: {made.name}" for made in self.made if made.killed and made not in kept
-        )
+        self.adopted()
         self.made = kept
 
     def command(self, *arguments):

@@ -12,7 +12,7 @@ from pages import Page
 from reading import read_json
 from releases import REPORT, make
 
-from runner import Outcome, log, publish, release, site, verify
+from runner import Outcome, chain, log, publish, release, site, verify
 from runner.release import LATEST, MANIFEST
 
 AT = datetime(2026, 11, 26, 6, 0, tzinfo=UTC)
@@ -138,6 +138,7 @@ def test_an_entry_of_an_earlier_version_keeps_its_id_and_the_log_has_no_address(
 
 def test_a_release_of_which_the_log_knows_nothing_is_an_entry_too(tmp_path):
     make(tmp_path)
+    chain.adopt(tmp_path)
     site.refresh(tmp_path)
     (one,) = entries(tmp_path)
     assert text(one, "updated") == "2026-11-25T06:00:00+00:00"

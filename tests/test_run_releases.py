@@ -53,7 +53,8 @@ def test_a_run_tells_what_moved_in_its_release_its_brief_its_page_and_its_feed(d
     assert desk.work() == Exit.OK
     line = f"Since the release of {AS_OF}: 1 verdict moved."
     assert (told(desk)["line"], told(desk)["until"]) == (line, LATER)
-    assert since(desk) == line
+    before = publish.sha256(desk.reports / AS_OF / "manifest.json")
+    assert since(desk) == f"{line} Manifest of that release: sha256 {before}."
     assert line in desk.text("00_brief.ipynb")
     assert line in desk.text("index.html")
     assert line in (desk.reports / "index.html").read_text()

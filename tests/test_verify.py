@@ -148,8 +148,11 @@ def test_a_manifest_is_held_against_the_log_and_the_release_after_it(tmp_path):
     day = "2026-11-25"
     next_ = "2026-11-26"
     after = rewrite(make(tmp_path, next_), previous=day, previous_sha256=first.digest)
-    logged = Outcome(outcome="published", release=day, manifest=first.digest, at=day)
-    (tmp_path / LOG).write_text(logged.model_dump_json())
+    for each in (first, after):
+        name = each.folder.name
+        log.append(
+            tmp_path, Outcome(outcome="published", release=name, manifest=each.digest, at=name)
+        )
     assert [*verify.faults(first), *verify.faults(after)] == []
     assert release.standing(tmp_path, day, log.known(log.logged(tmp_path)))[0] == first
     said = [
