@@ -46,7 +46,7 @@ bench: $(READY) ## time the runner against the plain way, estimators against oth
 fuzz: $(READY) ## give every reader a thousand odd and damaged files, and bombs; a traceback, a wait or a gigabyte is an error; some readers with ARGS="map 'bomb a.csv'"
 	@$(BIN)/python -W ignore benchmarks/fuzz.py $(ARGS)
 
-quarter: $(READY) ## make up a dozen quarters of scheduled runs with changes and faults; what is not told as it was is an error; as many as QUARTERS=2
+quarter: $(READY) ## make up a dozen quarters of scheduled runs with changes and faults, and years of hourly ones; what is not told as it was is an error; as many as QUARTERS=2
 	@QUARTERS=$(or $(QUARTERS),12) $(BIN)/python -m pytest -n 0 -m slow tests/test_quarter.py
 
 faults: $(READY) ## kill, starve and damage runs in every way, and count what is lost; a few of each with ARGS=--short

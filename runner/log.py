@@ -112,12 +112,13 @@ def remaining(runs: Sequence[Outcome]) -> list[Outcome]:
 
     With the hash of each release, a replaced one is told however old it is. Of other runs, the last
     `KEPT` stay, and of those before them the last `KEPT` that had something to tell, since later
-    runs look up what was told before.
+    runs look up what was told before, and the last of which each way has taken everything.
     """
     before = runs[:-KEPT]
     last = runs[-KEPT:]
     telling = [run.id for run in before if not is_release(run) and is_entry(run)]
-    kept = {*telling[-KEPT:]}
+    taken = {way: run.id for run in runs for way, took in run.ways.items() if took}
+    kept = {*telling[-KEPT:], *taken.values()}
     return [*(run for run in before if is_release(run) or run.id in kept), *last]
 
 

@@ -21,6 +21,7 @@ from datetime import date, timedelta
 from importlib import import_module
 from itertools import zip_longest
 from pathlib import Path
+from random import Random
 from unittest import mock
 from xml.etree import ElementTree
 
@@ -31,7 +32,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 from reading import read_json
 
-from runner import Exit, cli, kernels, log, release, site, verify
+from runner import ONCE, Exit, Outcome, Said, cli, kernels, log, release, remembered, site, verify
+from runner.schedule import Notice
 
 START = date(
     2021, 1, 1
@@ -500,3 +502,146 @@ def test_runs_tell_what_was_done_to_the_project():
     run_state_machine_as_test(
         Quarter, settings=settings(chosen, suppress_health_check=[*HealthCheck])
     )
+
+
+# A year of hourly runs, of which no report is made
+
+
+REPORTS = [f"0{number}_report" for number in range(1, 5)]
+DOWN = {"desk": 1 / 150, "chat": 1 / 90}  # how often a server dies, each hour
+LONGEST = 24 * 30  # hours for which it stays so
+
+
+@dataclass
+class Ledger:
+    """What somebody should be told, noted as it happens and not looked up in the log."""
+
+    knows: set[str] = field(default_factory=set)
+    owed: dict[str, str] = field(default_factory=dict)  # what began, and the day of the run
+    words: list[tuple[str, str]] = field(default_factory=list)
+    day: str = ""  # of the last run of which all was taken
+
+    def lines(self, day, stands, turned):
+        """Return what a letter should have, or nothing if none should come."""
+        marked = {each: f"{each} (late: of {of})" for each, of in self.owed.items()}
+        over = {*self.knows, *self.owed} - stands
+        words = [f"{word} (late: of {of})" for word, of in self.words] + turned
+        fails = any("fails" in each for each in stands)
+        if not (stands - self.knows or over or words or (fails and day != self.day)):
+            return []
+        told = {each: each for each in self.knows} | {
+            each: text for each, text in marked.items() if each not in self.knows
+        }
+        return sorted([*(told.get(each, each) for each in stands | over), *words])
+
+    def missed(self, day, stands, turned):
+        """Note what was not taken."""
+        for each in stands - self.knows:
+            self.owed.setdefault(each, day)
+        self.words += [(word, day) for word in turned]
+
+    def took(self, day, stands):
+        """Note that all was taken."""
+        self.knows, self.owed, self.words, self.day = {*stands}, {}, [], day
+
+
+def conditions(random, stands):
+    """Let some of what is wrong, stale or waited for begin, and some end."""
+    for report in REPORTS:
+        for what in ("fails", "is stale", "waits for a file"):
+            text = f"{report} {what}"
+            if random.random() < (1 / 30 if text in stands else 1 / 400):
+                stands ^= {text}
+    return stands
+
+
+def hourly(day, stands, turned, hour):
+    """Return the outcome of a run in which this stands, and these words have turned."""
+
+    def said(what):
+        texts = sorted(text for text in stands if what in text)
+        return [
+            Said(about=text.split()[0], said=text, again=ONCE * (what != "fails"), key=text)
+            for text in texts
+        ]
+
+    return Outcome(
+        outcome="published" if turned else "unchanged",
+        release=day,
+        as_of=day,
+        reports=dict.fromkeys(REPORTS, "published"),
+        failures=said("fails"),
+        stale=said("stale"),
+        waits=said("waits"),
+        changed_words=turned,
+        id=f"urn:{hour}",
+        at=f"{day}T06:00:00",
+    )
+
+
+def year(hours, seed):
+    """Yield what was told and what should have been, for each hour and way, and the fault."""
+    random = Random(seed)
+    notices = [
+        Notice(email={"to": "desk@b.c", "from": "a@b.c", "host": "MAIL"}),
+        Notice(webhook="CHAT"),
+        Notice(command=["logger"]),
+    ]
+    names = dict(zip(remembered.ways(notices, []), ("desk", "chat", "log"), strict=True))
+    ledgers = {way: Ledger() for way in names}
+    runs, stands, seen = [], set(), set()
+    down = dict.fromkeys(names, 0)
+    ahead = 0
+    for hour in range(hours):
+        stands = conditions(random, stands)
+        turned = [f"C{hour} turned"] * (random.random() < 1 / 200)
+        fault = random.choices(["", "locked", "killed", "unreadable", "clock"], [400, 10, 5, 2, 1])[
+            0
+        ]
+        if fault == "clock":
+            ahead = random.randint(1, 5)
+        ahead -= ahead > 0
+        day = f"{START + timedelta(days=hour // 24 + 400 * (ahead > 0))}"
+        for way, name in names.items():
+            if random.random() < DOWN.get(name, 0):
+                down[way] = max(down[way], random.randint(1, LONGEST))
+            down[way] -= down[way] > 0
+        if fault == "locked":
+            continue
+        if fault == "unreadable":
+            wrong = [Said(said="The schedule fails to be read.", key="schedule")]
+            outcome = Outcome(
+                outcome="refused", as_of=day, failures=wrong, id=f"urn:{hour}", at=f"{day}T06:00"
+            )
+            outcome = remembered.remembered(outcome, runs, ())
+            shown, turned = seen | {wrong[0].said}, []
+        else:
+            outcome = remembered.remembered(hourly(day, stands, turned, hour), runs)
+            shown = {*stands}
+        letters = {way: remembered.letter(outcome, runs, way) for way in names}
+        taken = {}
+        for way, letter in letters.items():
+            ledger = ledgers[way]
+            true = ledger.lines(day, shown, turned)
+            if fault not in ("killed", "unreadable"):
+                told = re.findall("^- (.+)", letter.letter if letter else "", re.MULTILINE)
+                yield hour, names[way], sorted(told), true
+                taken[way.id] = not (letter and down[way])
+            if taken.get(way.id):
+                ledger.took(day, shown)
+            else:
+                ledger.missed(day, shown, turned)
+        seen = shown
+        runs = log.remaining([*runs, outcome.model_copy(update={"ways": taken})])
+
+
+@pytest.mark.parametrize(
+    ("hours", "seed"),
+    [(24 * 60, 1), *(pytest.param(24 * 365, seed, marks=pytest.mark.slow) for seed in range(3))],
+)
+def test_over_a_year_of_hourly_runs_each_way_is_told_each_thing_once_and_nothing_else(hours, seed):
+    letters = Counter()
+    for hour, name, told, true in year(hours, seed):
+        assert told == true, f"hour {hour}, {name}"
+        letters[name] += bool(told)
+    assert min(letters.values()) > hours / 200
