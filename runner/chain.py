@@ -207,35 +207,32 @@ def lineage(newest: Release) -> Iterator[tuple[str, str]]:
         one = before
 
 
-def linked(one: Release, head: str) -> str:
-    """Say how a release is linked with a head that somebody has kept.
+def linked(one: Release, head: str) -> tuple[str, bool]:
+    """Say how a release is linked with a head that somebody has kept, and whether that proves it.
 
-    Return an empty string if it is not.
+    A head proves its own release and those before it. Nothing is said if there is no link.
 
     Raises
     ------
     DesignError
         If the head is not a hash.
     """
-    if len(head) != 64 or {*head.lower()} - {*"0123456789abcdef"}:
-        raise DesignError(f"Option --head {head}: expected a sha256 of 64 hexadecimal digits.")
     head = head.lower()
-    mine = (one.folder.name, one.digest)
+    if len(head) != 64 or {*head} - {*"0123456789abcdef"}:
+        raise DesignError(f"Option --head {head}: expected a sha256 of 64 hexadecimal digits.")
     if head == one.digest:
-        return "is that of this release"
-    for newest in (one, *release_with(one.folder.parent, head)):
-        names = dict.fromkeys(lineage(newest))
-        hashes = [digest for _, digest in names]
-        if head in hashes and mine in names:
-            steps = abs(hashes.index(head) - hashes.index(one.digest))
-            (other,) = (name for name, digest in names if digest == head)
-            side = "before" if newest is one else "after"
-            return (
-                f"is that of {other}, {steps} {side} this release, by an unbroken chain of hashes"
-            )
-    return ""
-
-
-def release_with(out: Path, head: str) -> list[Release]:
-    """Return the release with a head, if it is there."""
-    return [one for one in read_all(out)[0] if one.digest == head]
+        return "is that of this release, which was not changed since", True
+    before = [*lineage(one)]
+    if found := [name for name, digest in before if digest == head]:
+        steps = [digest for _, digest in before].index(head)
+        how = f"is that of {found[0]}, {steps} before this release, by an unbroken chain of hashes"
+        return (
+            f"{how}: up to there nothing was changed, and of this release it shows nothing",
+            False,
+        )
+    for newest in read_all(one.folder.parent)[0]:
+        after = [digest for _, digest in lineage(newest)] if newest.digest == head else []
+        if one.digest in after:
+            how = f"is that of {newest.folder.name}, {after.index(one.digest)} after this release"
+            return f"{how}, by an unbroken chain of hashes, so this was not changed since", True
+    return "", False

@@ -65,25 +65,30 @@ class Kept:
     signers: Path | None = None
 
 
-def held_against(published: Release, kept: Kept) -> tuple[list[str], list[str]]:
-    """Return the faults that a release has beside what its reader kept, and what is proved.
+def held_against(published: Release, kept: Kept) -> tuple[list[str], list[str], bool]:
+    """Hold a release against what its reader kept.
+
+    Return faults, what is shown, and whether that proves the release.
 
     Raises
     ------
     DesignError
         If a head is no hash, or signatures cannot be checked here.
     """
-    wrong, proved = _signed(published, kept.signers)
+    wrong, shown = _signed(published, kept.signers)
+    proved = kept.signers is not None
     if kept.head:
-        if how := chain.linked(published, kept.head):
-            proved.append(f"The head {kept.head} {how}: nothing was changed since, up to there.")
+        how, proves = chain.linked(published, kept.head)
+        proved |= proves
+        if how:
+            shown.append(f"The head {kept.head} {how}.")
         else:
             wrong.append(f"{MANIFEST}: no unbroken chain of hashes leads to the head {kept.head}")
-    return wrong, proved
+    return wrong, shown, proved
 
 
 def _signed(published: Release, signers: Path | None) -> tuple[list[str], list[str]]:
-    """Check the signature of a manifest, and return faults and what is proved."""
+    """Check the signature of a manifest, and return faults and what is shown."""
     file = published.folder / SIGNATURE
     if not os.path.lexists(file):
         return [f"{SIGNATURE}: missing, so nobody has signed"] * bool(signers), []
@@ -148,7 +153,7 @@ def prove(root: Path, folder: Path, names: list[str] | None, kept: Kept | None =
             f"Report {min(unknown)} is not in the release; choose from {', '.join(reports)}."
         )
     kept = kept or Kept()
-    differing, proved = held_against(published, kept)
+    differing, shown, proved = held_against(published, kept)
     if wrong := [*faults(published), *differing]:
         for line in wrong:
             say(f"{published.folder.name}/{line}")
@@ -156,12 +161,12 @@ def prove(root: Path, folder: Path, names: list[str] | None, kept: Kept | None =
         return Exit.FAILED
     _tell_files(published)
     _tell_record(published)
-    for line in proved:
+    for line in shown:
         say(line)
-    if not (kept.head or kept.signers):
+    if not proved:
         say(
-            "So far this shows no accident. Who can write here can change all of it: only --head or"
-            " --signers, with what you kept elsewhere, shows that nobody did."
+            "So far, nothing was changed by accident. Whoever can write here could have changed all"
+            " of it on purpose: --head or --signers, with what you keep elsewhere, would show that."
         )
     differs = _tell_inputs(root, published)
     if names is None:

@@ -216,7 +216,7 @@ def test_a_release_before_that_is_gone_is_told_with_the_reason_if_there_is_one(t
         assert main(["verify", str(second.folder), "--no-again"]) == Exit.OK
         out = capsys.readouterr().out
         assert f"The release before, 2026-11-24, is not here, {said}" in out
-        assert "So far this shows no accident." in out
+        assert "So far, nothing was changed by accident." in out
         log.mark_pruned(tmp_path, ["2026-11-24"], "2026-12-01")
 
 
@@ -227,20 +227,18 @@ def test_a_head_that_was_kept_is_linked_with_a_release_or_not(tmp_path, capsys):
         code = main(["verify", str(second.folder), "--no-again", "--head", head])
         return code, capsys.readouterr()
 
-    for head, said in (
-        (second.digest, "is that of this release: nothing was changed since, up to there."),
-        (first.digest.upper(), "is that of 2026-11-24, 1 before this release, by an unbroken"),
-        (third.digest, "is that of 2026-11-26, 1 after this release, by an unbroken chain"),
+    for head, said, proves in (
+        (second.digest, "is that of this release, which was not changed since.", True),
+        (third.digest, "is that of 2026-11-26, 1 after this release, by an unbroken chain", True),
+        (first.digest.upper(), "is that of 2026-11-24, 1 before this release, by an unb", False),
     ):
         code, told = held(head)
         assert (code, said in told.out) == (Exit.OK, True)
-        assert "So far this shows no accident" not in told.out
+        assert ("So far, nothing was changed" in told.out) != proves
     code, told = held("0" * 64)
     assert (code, "no unbroken chain of hashes leads to the head 0000" in told.out) == (3, True)
     code, told = held("abc")
     assert (code, "expected a sha256 of 64 hexadecimal digits" in told.err) == (2, True)
-    rewrite(first, panel_is="forged")
-    assert held(first.digest)[0] == Exit.FAILED
 
 
 def test_releases_that_were_all_forged_with_their_log_fit_but_not_a_head_that_was_kept(
@@ -249,7 +247,7 @@ def test_releases_that_were_all_forged_with_their_log_fit_but_not_a_head_that_wa
     kept = chained(tmp_path / "true", *DAYS)[-1].digest
     forged = chained(tmp_path / "false", *DAYS[:2], "2026-11-27")[-1].folder
     assert main(["verify", str(forged), "--no-again"]) == Exit.OK
-    assert "only --head or --signers" in capsys.readouterr().out
+    assert "--head or --signers" in capsys.readouterr().out
     assert main(["verify", str(forged), "--no-again", "--head", kept]) == Exit.FAILED
 
 
