@@ -133,9 +133,10 @@ def adopt(out: Path) -> None:
     """
     runs = log.logged(out)
     logged = {run.release for run in runs if log.is_release(run)}
-    for one in read_all(out)[0]:
-        if one.folder.name not in logged:
-            runs.append(_add(out, _as_told(one), runs))
+    for name in release.names(out):
+        if name not in logged:
+            with suppress(ReportError):  # which is told as what does not fit, if it is a release
+                runs.append(_add(out, _as_told(release.read(out / name)), runs))
 
 
 def _add(out: Path, outcome: Outcome, runs: Sequence[Outcome]) -> Outcome:

@@ -60,7 +60,6 @@ def work(root: Path, request: Request, *, due: bool = False, as_json: bool = Fal
     keep = None
     waits = list[Said]()
     wrong = None
-
     try:
         plan = schedule.load(root)
         published = root / plan.publish
