@@ -430,7 +430,7 @@ def test_a_schedule_that_cannot_be_read_is_told_where_it_last_published_and_as_o
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can mount a small disk")
-def test_a_full_disk_is_told_once_and_that_there_is_room_again(desk, tmp_path, no_kernels):
+def test_a_full_disk_is_told_once_and_that_there_is_room_again(desk, tmp_path):
     out = tmp_path / "small"
     out.mkdir()
     desk.plan(BRIEF, FIRST, SECOND, publish=str(out))
