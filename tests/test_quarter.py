@@ -508,7 +508,7 @@ def test_runs_tell_what_was_done_to_the_project():
 
 
 REPORTS = [f"0{number}_report" for number in range(1, 5)]
-DOWN = {"desk": 1 / 150, "chat": 1 / 90}  # how often a server dies, each hour
+DOWN = {"desk": 1 / 500, "chat": 1 / 300}  # how often a server dies, each hour
 LONGEST = 24 * 30  # hours for which it stays so
 
 
@@ -603,9 +603,10 @@ def year(hours, seed):
         ahead -= ahead > 0
         day = f"{START + timedelta(days=hour // 24 + 400 * (ahead > 0))}"
         for way, name in names.items():
-            if random.random() < DOWN.get(name, 0):
-                down[way] = max(down[way], random.randint(1, LONGEST))
-            down[way] -= down[way] > 0
+            if down[way]:
+                down[way] -= 1
+            elif random.random() < DOWN.get(name, 0):
+                down[way] = random.randint(1, LONGEST)
         if fault == "locked":
             continue
         if fault == "unreadable":
