@@ -22,6 +22,7 @@ import random
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -37,12 +38,14 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from ruamel.yaml import YAML
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path += [str(ROOT), str(ROOT / "tests")]
 
 from desk import WRITE_VERDICTS, Desk, describe  # noqa: E402
 
+from benchmarks import told  # noqa: E402
 from benchmarks.fuzz import measured  # noqa: E402
 from runner import release  # noqa: E402
 
@@ -435,6 +438,169 @@ def odd(name: str, **environment: str) -> Fault:
     return fault
 
 
+# What is to be told
+
+
+@contextmanager
+def kept(world: World) -> Iterator[None]:
+    """Put the releases, the log and the schedule back when it ends."""
+    copy = world.folder / "kept"
+    shutil.copytree(world.out, copy, symlinks=True)
+    try:
+        yield
+    finally:
+        shutil.rmtree(world.out)
+        os.rename(copy, world.out)
+
+
+def plan(world: World, **changed: Any) -> None:
+    """Let each run with news add it to a file, and change the schedule otherwise."""
+    file = world.out / "schedule.yml"
+    schedule = YAML(typ="safe").load(file)
+    hook = {"command": ["tee", "-a", str(world.folder / "news.jsonl")]}
+    file.write_text(json.dumps({**schedule, "notices": [hook], **changed}))
+
+
+def news(world: World) -> list[dict[str, Any]]:
+    """Return what the command of the schedule was given, and forget it."""
+    file = world.folder / "news.jsonl"
+    texts = []
+    if file.exists():
+        texts = re.sub("}\\s*{", "}\n{", file.read_text(encoding="utf-8")).splitlines()
+        file.unlink()
+    return [json.loads(text) for text in texts if text.strip()]
+
+
+def times(world: World, part: str, said: str) -> int:
+    """Return in how many pieces of news a part says something."""
+    return sum(said in json.dumps(each.get(part, "")) for each in news(world))
+
+
+def spoilt(spoil: told.Spoil, said: str) -> Fault:
+    """Return a fault on the record that is to be told once, and once more when it is mended."""
+
+    def fault(world: World) -> Ended:
+        with kept(world):
+            plan(world)
+            done = world.run("--due")
+            news(world)
+            good = world.folder / "good"
+            shutil.copytree(world.out, good, symlinks=True)
+            older, newest = release.names(world.out)[-2:]
+            spoil(world.out, older, newest)
+            for _ in range(3):
+                done = world.run("--due")
+            began = times(world, "failures", said)
+            for name in (older, newest):
+                release.remove(world.out / name)
+                shutil.copytree(good / name, world.out / name)
+            for _ in range(2):
+                done = world.run("--due")
+            over = times(world, "mended", said)
+            shutil.rmtree(good)
+        return done if (began, over) == (1, 1) else LOST
+
+    return fault
+
+
+def unproven(spoil: told.Spoil, said: str) -> Fault:
+    """Return a fault on the record, 401 hourly runs after the last release, for `verify` to say."""
+
+    def fault(world: World) -> Ended:
+        with kept(world):
+            told.wait_out(world.out)
+            done = world.run("--due")
+            spoil(world.out, *release.names(world.out)[-2:])
+            newest = str(world.out / release.names(world.out)[-1])
+            done = world.measured("verify", newest, "--no-again")
+        return done if said in done.stdout else LOST
+
+    return fault
+
+
+def name_again(world: World) -> Ended:
+    """Remove the newest release and make another as of its date, under another name."""
+    with kept(world):
+        newest = release.names(world.out)[-1]
+        shutil.rmtree(world.out / newest)
+        today = world.as_of
+        world.as_of = newest[:10]
+        done = world.run("--force")
+        world.as_of = today
+        given = (world.out / newest).exists()
+    return LOST if given else done
+
+
+def server_down(world: World) -> Ended:
+    """Publish a changed word while one of two recipients is down, who is to be told later."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    address = {"CHAT": f"http://127.0.0.1:{port}/"}
+    with kept(world):
+        plan(world)
+        world.run("--due")
+        news(world)
+        schedule = YAML(typ="safe").load(world.out / "schedule.yml")
+        schedule["reports"][1]["parameters"] = {"note": "Supported"}
+        schedule["notices"].append({"webhook": "CHAT", "timeout": 5})
+        plan(world, **schedule)
+        for _ in range(2):
+            done = world.run("--due", environment=address)
+        with told.answering(port) as seen:
+            for _ in range(2):
+                done = world.run("--due", environment=address)
+        command = times(world, "changed_words", "Supported")
+        web = sum("Supported" in json.dumps(each["changed_words"]) for each in seen)
+    return done if (command, web) == (1, 1) else LOST
+
+
+def clock_ahead(world: World) -> Ended:
+    """Run once with a date two years ahead; what is stale is still told afterwards."""
+    with kept(world):
+        reports = YAML(typ="safe").load(world.out / "schedule.yml")["reports"]
+        reports[1] |= {"fresh_days": 1, "waits_for": "data/figures.csv"}
+        plan(world, reports=reports)
+        today = world.as_of
+        world.as_of = (date.fromisoformat(today) + timedelta(days=700)).isoformat()
+        world.run("--due")
+        news(world)
+        world.as_of = today
+        done = world.run("--due")
+        said = times(world, "stale", "figures.csv")
+    return done if said == 1 else LOST
+
+
+def schedule_lost(world: World) -> Ended:
+    """Break and mend a schedule that publishes to another folder, where that is to be told."""
+    out = world.folder / "elsewhere"
+    with kept(world):
+        file = world.out / "schedule.yml"
+        shutil.copytree(world.out, out, symlinks=True)
+        plan(world, publish=str(out))
+        world.run("--due")
+        news(world)
+        with replaced(file, b"reports: ["):
+            for _ in range(2):
+                world.run("--due")
+        feed = out / "feed.xml"
+        began = feed.exists() and "Refused" in feed.read_text(encoding="utf-8")
+        for _ in range(2):
+            done = world.run("--due")
+        over = times(world, "mended", "schedule.yml")
+        (world.out / ".published").unlink(missing_ok=True)
+    shutil.rmtree(out)
+    return done if (began, over) == (True, 1) else LOST
+
+
+def home_is_root(world: World) -> Ended:
+    """Fail in a cell, whose message is to be told as it is though the home folder is /."""
+    notebook = world.desk.root / "notebooks" / "01_first.ipynb"
+    with replaced(notebook, notebook.read_bytes()):
+        world.desk.write("01_first", "raise OSError('neither 3/4 of a/b')")
+        done = world.run("--json", environment={"HOME": "/"})
+    return done if "neither 3/4 of a/b" in done.stdout else LOST
+
+
 def succeeds(*command: str, **options: Any) -> bool:
     """Return whether a command runs successfully."""
     try:
@@ -468,6 +634,13 @@ def faults(short: bool, most: float, whole: int) -> Iterator[tuple[str, Fault, i
             yield f"{name} of the release: {what}", damaged(f"reports/latest/{name}", content), 1
     for name, content in [*alterations()][:: 9 if short else 1]:
         yield f"altered {name.partition(':')[0]}", altered(name, content), 1
+    yield from ((f"told: {name}", spoilt(*each), 1) for name, each in told.TOLD.items())
+    yield from ((f"verify: {name}", unproven(*each), 1) for name, each in told.UNPROVEN.items())
+    yield "told: name given again", name_again, 1
+    yield "told: server down, command works", server_down, 1
+    yield "told: clock ahead", clock_ahead, 1
+    yield "told: schedule lost, published elsewhere", schedule_lost, 1
+    yield "told: home is /", home_is_root, 1
     things: dict[str, Callable[[Path], object]] = {"a file": Path.touch, "a folder": Path.mkdir}
     things["dangling"] = lambda path: path.symlink_to("nowhere")
     for name in ("latest", "draft", ".lock", ".run-x"):
