@@ -443,12 +443,15 @@ def odd(name: str, **environment: str) -> Fault:
 
 @contextmanager
 def kept(world: World) -> Iterator[None]:
-    """Put the releases, the log and the schedule back when it ends."""
+    """Go back to the day of the newest release, and put everything back when it ends."""
     copy = world.folder / "kept"
     shutil.copytree(world.out, copy, symlinks=True)
+    today = world.as_of
+    world.as_of = release.names(world.out)[-1][:10]
     try:
         yield
     finally:
+        world.as_of = today
         shutil.rmtree(world.out)
         os.rename(copy, world.out)
 
@@ -482,8 +485,6 @@ def spoilt(spoil: told.Spoil, said: str) -> Fault:
     def fault(world: World) -> Ended:
         with kept(world):
             plan(world)
-            done = world.run("--due")
-            news(world)
             good = world.folder / "good"
             shutil.copytree(world.out, good, symlinks=True)
             older, newest = release.names(world.out)[-2:]
@@ -509,7 +510,7 @@ def unproven(spoil: told.Spoil, said: str) -> Fault:
     def fault(world: World) -> Ended:
         with kept(world):
             told.wait_out(world.out)
-            done = world.run("--due")
+            world.run("--due")
             spoil(world.out, *release.names(world.out)[-2:])
             newest = str(world.out / release.names(world.out)[-1])
             done = world.measured("verify", newest, "--no-again")
@@ -523,10 +524,7 @@ def name_again(world: World) -> Ended:
     with kept(world):
         newest = release.names(world.out)[-1]
         shutil.rmtree(world.out / newest)
-        today = world.as_of
-        world.as_of = newest[:10]
         done = world.run("--force")
-        world.as_of = today
         given = (world.out / newest).exists()
     return LOST if given else done
 
@@ -538,14 +536,12 @@ def server_down(world: World) -> Ended:
     address = {"CHAT": f"http://127.0.0.1:{port}/"}
     with kept(world):
         plan(world)
-        world.run("--due")
-        news(world)
         schedule = YAML(typ="safe").load(world.out / "schedule.yml")
         schedule["reports"][1]["parameters"] = {"note": "Supported"}
         schedule["notices"].append({"webhook": "CHAT", "timeout": 5})
         plan(world, **schedule)
-        for _ in range(2):
-            done = world.run("--due", environment=address)
+        world.run(environment=address)
+        world.run("--due", environment=address)
         with told.answering(port) as seen:
             for _ in range(2):
                 done = world.run("--due", environment=address)
@@ -578,7 +574,6 @@ def schedule_lost(world: World) -> Ended:
         shutil.copytree(world.out, out, symlinks=True)
         plan(world, publish=str(out))
         world.run("--due")
-        news(world)
         with replaced(file, b"reports: ["):
             for _ in range(2):
                 world.run("--due")

@@ -117,7 +117,7 @@ def test_a_run_tells_paths_owners_and_the_commit_as_anywhere(project, settings, 
     assert ended.returncode == 3, ended.stderr
     assert "dubious" not in ended.stderr + ended.stdout
     shown = json.loads(ended.stdout)
-    logged = read_json(out / "outcomes.jsonl")
+    logged = json.loads((out / "outcomes.jsonl").read_text(encoding="utf-8").splitlines()[-1])
     for told in (shown, read_json(out / "told.json"), logged):
         (failure,) = told["failures"]
         assert failure["about"] == NAME
