@@ -479,6 +479,14 @@ def times(world: World, part: str, said: str) -> int:
     return sum(said in json.dumps(each.get(part, "")) for each in news(world))
 
 
+def if_told(done: Ended, *counts: int) -> Ended:
+    """Return a run as it ended if each of what it should tell was told once."""
+    if {*counts} == {1}:
+        return done
+    print(f"LOST  told {' and '.join(map(str, counts))} times", flush=True)
+    return LOST
+
+
 def spoilt(spoil: told.Spoil, said: str) -> Fault:
     """Return a fault on the record that is to be told once, and once more when it is mended."""
 
@@ -499,7 +507,7 @@ def spoilt(spoil: told.Spoil, said: str) -> Fault:
                 done = world.run("--due")
             over = times(world, "mended", said)
             shutil.rmtree(good)
-        return done if (began, over) == (1, 1) else LOST
+        return if_told(done, began, over)
 
     return fault
 
@@ -514,7 +522,7 @@ def unproven(spoil: told.Spoil, said: str) -> Fault:
             spoil(world.out, *release.names(world.out)[-2:])
             newest = str(world.out / release.names(world.out)[-1])
             done = world.measured("verify", newest, "--no-again")
-        return done if said in done.stdout else LOST
+        return if_told(done, said in done.stdout)
 
     return fault
 
@@ -547,7 +555,7 @@ def server_down(world: World) -> Ended:
                 done = world.run("--due", environment=address)
         command = times(world, "changed_words", "Supported")
         web = sum("Supported" in json.dumps(each["changed_words"]) for each in seen)
-    return done if (command, web) == (1, 1) else LOST
+    return if_told(done, command, web)
 
 
 def clock_ahead(world: World) -> Ended:
@@ -563,7 +571,7 @@ def clock_ahead(world: World) -> Ended:
         world.as_of = today
         done = world.run("--due")
         said = times(world, "stale", "figures.csv")
-    return done if said == 1 else LOST
+    return if_told(done, said)
 
 
 def schedule_lost(world: World) -> Ended:
@@ -584,7 +592,7 @@ def schedule_lost(world: World) -> Ended:
         over = times(world, "mended", "schedule.yml")
         (world.out / ".published").unlink(missing_ok=True)
     shutil.rmtree(out)
-    return done if (began, over) == (True, 1) else LOST
+    return if_told(done, began, over)
 
 
 def home_is_root(world: World) -> Ended:
@@ -593,7 +601,7 @@ def home_is_root(world: World) -> Ended:
     with replaced(notebook, notebook.read_bytes()):
         world.desk.write("01_first", "raise OSError('neither 3/4 of a/b')")
         done = world.run("--json", environment={"HOME": "/"})
-    return done if "neither 3/4 of a/b" in done.stdout else LOST
+    return if_told(done, "neither 3/4 of a/b" in done.stdout)
 
 
 def succeeds(*command: str, **options: Any) -> bool:

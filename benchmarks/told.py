@@ -93,7 +93,8 @@ TOLD: dict[str, tuple[Spoil, str]] = {
         lambda out, _, newest: shutil.rmtree(out / newest),
         "has this release, and the folder has not",
     ),
-    "two releases swapped": (swap, "another day than the name of its folder"),
+    # of the newest, whose sentence ends so; the letter on it repeats what is wrong with the older
+    "two releases swapped": (swap, "another day than the name of its folder."),
     "newest release rolled back": (roll_back, "another day than the name of its folder"),
 }
 """What each should be told with, once."""
