@@ -55,13 +55,14 @@ COMMAND = (
     "sys.exit(main(sys.argv[2:], Path(sys.argv[1])))"
 )
 NOBODY = 65534
-SLOW = WRITE_VERDICTS + "import time; time.sleep(0.3)"
+JUDGE = WRITE_VERDICTS.replace('"estimate"', '"word": note, "estimate"')
+SLOW = JUDGE + "import time; time.sleep(0.3)"
 MEMORY = (
     "import resource; resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30)); x ="
     " bytearray(10**12)"
 )
 Ended = subprocess.CompletedProcess[str]
-LOST = subprocess.CompletedProcess([], 1, "Traceback")
+LOST = subprocess.CompletedProcess([], 1, "")
 """Result of a run that misbehaved."""
 
 
@@ -176,6 +177,8 @@ class World:
             printed = ""
         else:
             printed = done.stdout.strip()
+        if done is LOST:
+            lost.append("it did not end as it should")
         early = printed.endswith("KeyboardInterrupt")  # Python's own, while still loading our code
         if (
             re.search("^Traceback", printed, re.MULTILINE) and not early
