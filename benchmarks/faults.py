@@ -697,12 +697,13 @@ def main() -> int:
             for _ in range(times if re.match(options.only, name) else 0):
                 before = world.releases()
                 lost = world.lost(before, fault(world))
-                tried[name] += 1
-                failed[name] += bool(lost)
+                kind = name.partition(":")[0]
+                tried[kind] += 1
+                failed[kind] += bool(lost)
                 for line in lost:
                     print(f"LOST  {name}: {line}", flush=True)
-        for name in tried:
-            print(f"{name:45} {tried[name]:5} tried {failed[name]:5} lost", flush=True)
+        for kind in tried:
+            print(f"{kind:45} {tried[kind]:5} tried {failed[kind]:5} lost", flush=True)
         print(f"with an altered release, at most {world.most[0]:.1f} s and {world.most[1]} MB")
     print(f"{'all':45} {tried.total():5} tried {failed.total():5} lost")
     return int(failed.total() > 0)
