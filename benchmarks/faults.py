@@ -486,7 +486,7 @@ def if_told(done: Ended, *counts: int) -> Ended:
     """Return a run as it ended if each of what it should tell was told once."""
     if {*counts} == {1}:
         return done
-    print(f"LOST  told {' and '.join(map(str, counts))} times", flush=True)
+    print(f"LOST  told {' and '.join(str(int(count)) for count in counts)} times", flush=True)
     return LOST
 
 
