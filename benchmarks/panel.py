@@ -31,25 +31,39 @@ COPY (
     FROM range({firms}) AS f(k), range(36) AS m(n) ORDER BY {order}
 ) TO '{file}'
 """
-# An order is of one of 20,000 firms, on one of two platforms, in one of 36 months
+# An order is of one of 20,000 sellers, on one of two platforms, in one of 36 months
 ORDERS = """
 COPY (
-    SELECT format('F{{:05d}}', k) AS firm, format('B{{:05d}}', k // 3) AS brand_group,
-        if(hash(k) % 5 < 2, 'CN', 'US') AS origin, format('c{{}}', hash(k) % 120) AS category,
+    SELECT format('F{{:05d}}', hash(n, 3) % 20000) AS seller,
         if(hash(n) % 4 < 3, 'AMZ', 'EBY') AS platform,
         TIMESTAMP '2019-07-01 08:00:00' + to_days(CAST(hash(n, 1) % 1095 AS INT)) AS month,
-        (1 + hash(n, 2) % 30000) / 100 AS sales,
+        (1 + hash(n, 2) % 30000) / 100 AS sales
+    FROM range({orders}) AS r(n)
+) TO '{file}'
+"""
+SELLERS = """
+COPY (
+    SELECT format('F{{:05d}}', k) AS seller, format('B{{:05d}}', k // 3) AS brand_group,
+        if(hash(k) % 5 < 2, 'CN', 'US') AS origin, format('c{{}}', hash(k) % 120) AS category,
         if(hash(-k) % 100 = 0, DATE '2021-05-01', NULL) AS closed_on
-    FROM (SELECT n, CAST(hash(n, 3) % 20000 AS INT) AS k FROM range({orders}) AS r(n))
+    FROM range(20000) AS r(k)
 ) TO '{file}'
 """
 BY_HAND = """
 COPY (
-    SELECT firm, any_value(brand_group) AS brand_group, any_value(origin) AS origin,
-        any_value(category) AS category, platform, date_trunc('month', month) AS month,
-        sum(sales) AS sales, any_value(closed_on) AS closed_on
-    FROM '{file}' GROUP BY firm, platform, date_trunc('month', month) ORDER BY firm, platform, month
+    SELECT sold.*, sellers.* EXCLUDE seller
+    FROM (
+        SELECT seller, platform, date_trunc('month', month) AS month, sum(sales) AS sales
+        FROM '{file}' GROUP BY ALL
+    ) AS sold JOIN '{sellers}' AS sellers USING (seller) ORDER BY seller, platform, month
 ) TO '{out}'
+"""
+MAP = """
+columns: {firm: seller}
+join: {file: sellers.parquet, key: seller}
+population: census
+rows: order
+absent: zero
 """
 PEAK = """
 import re, sys, time
@@ -117,11 +131,14 @@ def read(folder: Path, firms: int) -> None:
 def build(folder: Path, orders: int, rounds: int) -> None:
     """Build a panel from so many orders, in turn with SQL written by hand."""
     file = folder / "orders.parquet"
+    sellers = folder / "sellers.parquet"
     duckdb.execute(ORDERS.format(orders=orders, file=file))
+    duckdb.execute(SELLERS.format(file=sellers))
     named = folder / "orders.map.yml"
-    named.write_text("population: census\nrows: order\nabsent: zero\n", encoding="utf-8")
+    named.write_text(MAP, encoding="utf-8")
     for each in range(rounds):
-        by_hand = BY_HAND.format(file=file, out=folder / f"hand{each}.parquet")
+        out = folder / f"hand{each}.parquet"
+        by_hand = BY_HAND.format(file=file, sellers=sellers, out=out)
         theirs, their_peak = timed(QUERY, by_hand)
         ours, our_peak = timed(BUILD, str(file), str(folder / f"panel{each}.parquet"), str(named))
         print(
