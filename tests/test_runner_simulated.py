@@ -354,7 +354,7 @@ def test_a_simulated_panel_makes_simulated_reports_which_the_brief_keeps_from_pu
     }
     assert feet(tmp_path / "mine" / AS_OF) == told
     assert desk.run("panel_03", panel=simulated, out=tmp_path / "mine") == Exit.OK
-    assert sorted(os.listdir(tmp_path / "mine")) == [".lock", AS_OF, "latest"]
+    assert sorted(os.listdir(tmp_path / "mine")) == [".lock", AS_OF, "latest", "outcomes.jsonl"]
 
 
 @pytest.mark.parametrize(
