@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from analysis.data import newest
 from analysis.provenance import ROOT
@@ -53,9 +54,19 @@ def plain(out: Path, names: Sequence[str] = ()) -> None:
         command += ["--cwd", str(job.notebook.parent)]
         command += [word for name, value in values.items() for word in ("-p", name, str(value))]
         subprocess.run(command, check=True, capture_output=True)
-        judged = document.verdicts(json.loads(notebook.read_bytes()), document.Text())
+        executed = json.loads(notebook.read_bytes())
+        judged = document.verdicts(executed, document.Text())
         publish.write_json(verdicts / f"{notebook.stem}.json", judged or [])
+        write_numbers(executed)
+        publish.write_json(notebook, executed)
         subprocess.run([sys.executable, "-c", TO_PDF, str(notebook), AS_OF], check=True)
+
+
+def write_numbers(notebook: dict[str, Any]) -> None:
+    """Put a number in the place of each expression in text, which papermill leaves as it is."""
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "markdown":
+            cell["source"] = document.EXPRESSION.sub("12.3", "".join(cell["source"]))
 
 
 def ours(out: Path, names: Sequence[str] = ()) -> None:
