@@ -37,6 +37,10 @@ STAGE = ".run-"
 MANIFEST = "manifest.json"
 SIGNATURE = f"{MANIFEST}.sig"
 VERDICTS = "verdicts.json"
+MADE_AGAIN = (
+    "All reports are made again. This release stays as it is: restore it from a copy, and see by"
+    " `market-impact verify` that it fits."
+)
 DATA = "data.zip"
 # bytes read of one file, and of all data once unpacked; bytes of one file of JSON
 MOST = 1 << 28
@@ -288,7 +292,7 @@ def standing(out: Path, as_of: str, known: Mapping[str, str]) -> tuple[Release |
     try:
         newest = read(out / there[-1])
     except ReportError as error:
-        return None, f"{error} All reports are made again."
+        return None, f"{error} {MADE_AGAIN}"
     wrong = ""
     faults = [fault.partition(";")[0] for fault in newest.faults()]
     if newest.digest != known.get(there[-1], newest.digest):
@@ -298,7 +302,7 @@ def standing(out: Path, as_of: str, known: Mapping[str, str]) -> tuple[Release |
         if len(faults) > 3:
             wrong += f", and {len(faults) - 3} more"
     if wrong:
-        return None, f"{newest.folder}: {wrong}. All reports are made again."
+        return None, f"{newest.folder}: {wrong}. {MADE_AGAIN}"
     return newest, ""
 
 

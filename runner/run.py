@@ -109,7 +109,7 @@ def _standing(out: Path, as_of: str) -> tuple[Release | None, str]:
         if standing:
             diff.between(standing, standing)  # reads all that later steps read of it
     except ReportError as error:
-        return None, f"{error} All reports are made again."
+        return None, f"{error} {release.MADE_AGAIN}"
     return standing, damage
 
 

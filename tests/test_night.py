@@ -502,8 +502,7 @@ def test_a_damaged_release_is_told_as_json_and_in_the_feed(desk, capsys):
     assert all(line.endswith("the release before is damaged") for line in shown["reports"].values())
     assert (
         wrong
-        == f"reports/{MONDAY}: its files do not match: 01_first.pdf: damaged. All reports are made"
-        " again."
+        == f"reports/{MONDAY}: its files do not match: 01_first.pdf: damaged. {release.MADE_AGAIN}"
     )
     assert desk.due(TUESDAY) == 0
     assert [told["mended"] for told in desk.told()] == [[], [wrong]]

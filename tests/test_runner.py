@@ -209,6 +209,7 @@ def test_from_a_damaged_release_nothing_is_carried_over_and_it_stays_as_it_is(
     before = contents(quick.published)
     said = all_made_again(quick, capsys, "02")
     assert f"its files do not match: {lost}: {wrong}. All reports are made again." in said
+    assert "stays as it is: restore it from a copy, and see by `market-impact verify`" in said
     assert contents(quick.reports / AS_OF) == before
 
 
