@@ -529,8 +529,7 @@ def select(jobs: list[Job], names: Iterable[str]) -> list[Job]:
     """
     wanted = {meant(jobs, name) for name in names}
     chosen = [job for job in jobs if wanted & job.called]
-    brought = [job for job in jobs if any(one.reads(job) for one in chosen)]
-    return [job for job in jobs if job in chosen or job in brought] or jobs
+    return [job for job in jobs if job in chosen or any(each.reads(job) for each in chosen)] or jobs
 
 
 def beside(jobs: Collection[Job]) -> dict[str, str]:

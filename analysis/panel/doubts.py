@@ -68,7 +68,7 @@ def raised(panel: Panel, table: Table) -> tuple[Doubt, ...]:
     found = [replace(doubt, accepted=reasons.get(doubt.name, "")) for doubt in found]
     for doubt in found:
         if doubt.stops and not doubt.accepted:
-            line = file.map_line(f"accepted: {{{doubt.name}: REASON}}")
+            line = file.map_line(doubt.line)
             refuse(file.path, doubt.expected, doubt.found, f"{doubt.do}; if it is right, {line}")
     return tuple(found)
 

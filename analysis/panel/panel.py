@@ -81,12 +81,17 @@ class Doubt:
     platform: str = ""
     accepted: str = ""
 
+    @property
+    def line(self) -> str:
+        """Line of a map that accepts it."""
+        return f"accepted: {{{self.name}: REASON}}"
+
     def __str__(self) -> str:
         """Return a sentence with what to do, or why it is accepted."""
         if self.accepted:
             return f"Accepted ({self.name}): {self.found}. Reason: {self.accepted}."
         doubt = f"Doubtful ({self.name}): expected {self.expected}; found {self.found}; {self.do};"
-        return f"{doubt} if it is right, write `accepted: {{{self.name}: REASON}}` in the map."
+        return f"{doubt} if it is right, write `{self.line}` in the map."
 
 
 @dataclass(frozen=True, eq=False, repr=False)
