@@ -126,7 +126,8 @@ def test_closures_in_months_that_are_no_wave_are_counted_and_said(simulated, tmp
     large = Doubt("dominant", "no large value", "one", "correct it")
     doubtful = on(simulated, doubts=(large, replace(large, name="gap", accepted="it is so")))
     assert doubtful.line == (
-        f"{simulated.line} Doubtful (dominant): expected no large value; found one; correct it."
+        f"{simulated.line} Doubtful (dominant): expected no large value; found one; correct it;"
+        " if it is right, write `accepted: {dominant: REASON}` in the map."
         " Accepted (gap): one. Reason: it is so."
     )
     assert doubtful.doubts == [large]
