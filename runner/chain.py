@@ -94,6 +94,19 @@ def misfits(out: Path) -> Iterator[Said]:
         yield Said(said=f"{out / name}: {why.removesuffix('.')}.", key=name, again=ONCE)
 
 
+def doubtful(out: Path) -> dict[str, str]:
+    """Return why releases of an output folder do not fit, by name, without the folder's path.
+
+    Of the newest release the content of files is looked at too.
+    """
+    whys = {each.key: each.said for each in misfits(out)}
+    today = schedule.today()
+    _, damage = release.standing(out, today, log.known(log.logged(out)))
+    if damage:
+        whys[release.names(out, today)[-1]] = damage.removesuffix(f" {release.MADE_AGAIN}")
+    return {name: why.removeprefix(f"{out / name}: ") for name, why in whys.items()}
+
+
 def gone(out: Path, runs: Sequence[Outcome]) -> list[str]:
     """Return the names of releases that the log has and the folder has not, unless pruned."""
     pruned = {run.release for run in runs if run.pruned}

@@ -323,6 +323,10 @@ def panel_(
 def _refuse_existing(out: Path) -> None:
     if out.exists():
         raise DesignError(f"Option --out {out}: the file already exists; choose another name.")
+    if not out.parent.is_dir():
+        raise DesignError(
+            f"Option --out {out}: there is no folder {out.parent}; make it, or choose another one."
+        )
 
 
 @app.command("check")

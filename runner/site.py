@@ -22,11 +22,11 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError
 
-from analysis.event import read_event
+from analysis.event import read_event, told_by
 from analysis.numbers import bounds_in_words, day, quantity
 from analysis.provenance import ANNEX
 from analysis.simulated import condition
-from runner import Outcome, ReportError, diff, log, release, replication, schedule, shortened
+from runner import Outcome, ReportError, chain, diff, log, release, replication, schedule, shortened
 from runner.cells import cells
 from runner.diff import Changes
 from runner.log import LOG
@@ -144,6 +144,7 @@ def _card(name: str, entry: Map, folder: Path, rows: Sequence[Any], anchors: Map
         "stale": entry.get("stale"),
         "as_of": entry["parameters"].get("as_of", ""),
         "title": _title(name, notebook),
+        "event": entry["parameters"].get("event", told_by(entry["notebook"])),
         "figure": drawn if drawn in entry["made"] else "",
         "seen": figure["alt"],
         "caption": figure["caption"],
@@ -225,6 +226,7 @@ def write_page(
         answers=answers,
         brief=first,
         cards=[card for card in cards if card is not first],
+        event=first["event"] if first else event,
         ratings=RATINGS,
         identity=identity,
         author=AUTHOR,
@@ -401,6 +403,7 @@ def refresh(out: Path) -> None:
     updated = max((run.at for run in runs), default="1970-01-01T00:00:00+00:00")
     values = {
         "releases": summaries,
+        "doubtful": chain.doubtful(out),
         "runs": [_item(run, summaries) for run in runs],
         "updated": updated,
     }

@@ -279,6 +279,15 @@ def test_a_verdict_has_the_same_numbers_in_estimates_and_on_the_page_of_the_rele
     assert compared > 2
 
 
+def test_the_page_of_a_release_sets_apart_what_is_about_another_event(published):
+    page = (published / "index.html").read_text(encoding="utf-8")
+    findings, _, rest = page.partition("<h2>Findings, claim by claim")[2].partition("<h2>Other ev")
+    elsewhere = rest.partition("<h2>")[0]
+    reports = {name: f'"{name}.pdf"' for name in REAL if name != "00_brief"}
+    for name, link in reports.items():
+        assert (link in findings, link in elsewhere) == ("/" not in name, "/" in name), name
+
+
 def test_the_brief_answers_before_it_judges_and_has_no_codes(published):
     brief = text(published / "00_brief.pdf")
     found = verdicts.read_verdicts(published)

@@ -227,6 +227,9 @@ def test_the_command_prints_or_writes_and_overwrites_nothing(tmp_path, capsys):
     assert printed == propose(EXAMPLES / "tidy.csv")
     assert front_desk.main(["map", file, "--out", str(out)]) == 0
     assert out.read_text(encoding="utf-8") == printed
+    lost = out.parent / "none" / "map.yml"
+    assert front_desk.main(["map", file, "--out", str(lost)]) == 2
+    assert f"there is no folder {lost.parent}; make it" in capsys.readouterr().err
     assert front_desk.main(["map", file, "--out", str(out)]) == 2
     assert "the file already exists; choose another name" in capsys.readouterr().err
     assert out.read_text(encoding="utf-8") == printed

@@ -209,6 +209,22 @@ def test_a_replaced_release_is_told_however_many_runs_ago_it_was_published(tmp_p
     assert (standing, "is not the one that its run logged" in damage) == (None, True)
 
 
+@pytest.mark.parametrize("day", ["2026-11-25", "2026-11-26"])
+def test_the_list_of_releases_marks_the_one_that_was_forged_and_no_other(tmp_path, day):
+    found = {made: make(tmp_path, made) for made in ("2026-11-25", "2026-11-26")}
+    for release_ in found.values():
+        told = outcome(release=release_.folder.name, manifest=release_.digest)
+        site.record(tmp_path, told, AT - timedelta(days=1))
+    assert "Not as published" not in (tmp_path / site.PAGE).read_text()
+    replaced_with_its_manifest(found[day])
+    site.refresh(tmp_path)
+    shown = (tmp_path / site.PAGE).read_text()
+    assert shown.count("Not as published") == 1
+    card = shown.partition(f'"{day}/index.html"')[2].partition("</li>")[0]
+    assert f"Not as published: {MANIFEST}" in card
+    assert f"{tmp_path}" not in shown
+
+
 def test_every_release_stays_in_the_log_also_those_that_are_gone(tmp_path):
     names = [f"{date(2024, 1, 1) + timedelta(days=day)}" for day in range(600)]
     with (tmp_path / log.LOG).open("w") as file:

@@ -22,9 +22,8 @@ from analysis.panel.opening import MEMORY, parser_errors, types_of
 from analysis.untrusted import LONGEST_NAME, refuse_length, refuse_more
 
 ROWS_AT_ONCE = 1 << 18
-_MOST_GROUPS = (
-    1 << 24
-)  # combinations of attributes, or of platform, date and currency, that are compared in memory
+# combinations of attributes, or of platform, date and currency, that are compared in memory
+_MOST_GROUPS = 1 << 24
 _OF_SALES = """, count(value) AS known, bool_or(bad) AS bad, max(pointed) AS pointed,
 COALESCE(bool_or(value = 0), FALSE) AS zero, sum(abs(value)) AS size,
 CAST(sum(TRY_CAST(round(value * 100) AS BIGINT)) AS DOUBLE) / 100 AS amount"""
@@ -77,8 +76,10 @@ class FileRows:
             if self.remote:  # Ibis would overwrite a table of the database itself
                 self.connection.raw_sql(f"DROP TABLE IF EXISTS pg_temp.{name}").close()
                 self.connection.create_table(name, table, temp=True)
-            else:
-                self.connection.register(name, table)
+            else:  # a table of DuckDB's own is joined several times faster, in less memory
+                self.connection.register(f"{name}_given", table)
+                self.connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS FROM {name}_given")
+                self.connection.unregister(f"{name}_given")
 
 
 def settings(folder: str) -> dict[str, Any]:
