@@ -281,8 +281,8 @@ def test_a_verdict_has_the_same_numbers_in_estimates_and_on_the_page_of_the_rele
 
 def test_the_page_of_a_release_sets_apart_what_is_about_another_event(published):
     page = (published / "index.html").read_text(encoding="utf-8")
-    findings, _, rest = page.partition("<h2>Findings, claim by claim")[2].partition("<h2>Other ev")
-    elsewhere = rest.partition("<h2>")[0]
+    parts = dict(part.split("</h2>", 1) for part in re.split(r'<h2 id="[^"]+">', page)[1:])
+    findings, elsewhere = parts["Findings, claim by claim"], parts["Other events"]
     reports = {name: f'"{name}.pdf"' for name in REAL if name != "00_brief"}
     for name, link in reports.items():
         assert (link in findings, link in elsewhere) == ("/" not in name, "/" in name), name
