@@ -252,6 +252,8 @@ def say(line: str, stream: TextIO | None = None) -> None:
     """
     stream = stream or sys.stdout
     try:
-        print(line.encode("utf-8", "backslashreplace").decode(), file=stream, flush=True)
+        # One write a line: `print` makes two, and lines of reports that run side by side would mix.
+        stream.write(line.encode("utf-8", "backslashreplace").decode() + "\n")
+        stream.flush()
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

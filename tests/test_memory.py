@@ -2,6 +2,7 @@
 
 import errno
 import gzip
+import io
 import os
 import resource
 import subprocess
@@ -18,7 +19,7 @@ from test_panel import rows_of
 from analysis import memory
 from analysis.panel.opening import cells_about, parser_errors
 from analysis.provenance import ROOT
-from runner import Exit, kernels, waiting
+from runner import Exit, kernels, say, waiting
 from runner.cli import main
 from runner.schedule import Job
 
@@ -158,6 +159,24 @@ def test_work_that_lasts_tells_how_far_it_is(monkeypatch, capsys):
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "panel: 0 of 3 done after 0 s; now: piece 1"
     assert "panel: 2 of 3 done after 0 s; now: piece 3" in lines
+
+
+class Written(io.StringIO):
+    """A stream that keeps each write apart."""
+
+    def __init__(self):
+        super().__init__()
+        self.pieces = []
+
+    def write(self, text):
+        self.pieces.append(text)
+        return len(text)
+
+
+def test_a_line_is_one_write_so_that_reports_made_side_by_side_do_not_mix_theirs():
+    stream = Written()
+    say("02_growth: running", stream)
+    assert stream.pieces == ["02_growth: running\n"]
 
 
 @pytest.mark.parametrize("command", ["simulate", "panel", "check"])
