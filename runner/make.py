@@ -57,16 +57,21 @@ def make(run: Run, jobs: list[Job], read: Verdicts | None = None) -> None:
 
 
 def make_reader(run: Run, job: Job) -> None:
-    """Make a report that reads the verdicts of others, listing those that failed."""
+    """Make a report that reads the verdicts of others, naming those it lacks.
+
+    It is not run without any verdict, or if it cannot name what it lacks: it has no parameter
+    `failed`.
+    """
     inputs = [each for each in run.jobs if job.reads(each)]
-    failed = [each.name for each in inputs if each.name in run.failures]
+    failed = [each.name for each in inputs if _is_lacking(run, each)]
     read = {
         each.name: run.verdicts[each.name]
         for each in inputs
         if each.name in run.verdicts and not each.sweep
     }
-    if failed and not any(read.values()):
-        why = f"there are no verdicts without {', '.join(failed)}"
+    names_them = "failed" in job.parameters and any(read.values())
+    if failed and not names_them:
+        why = f"it reads the verdicts of {', '.join(failed)}"
         run.states[job.name] = State(state="not run", why=why)
         return
     old = [f"{name} (it stands as of {run.entries[name].as_of})" for name in run.stale]
@@ -77,6 +82,12 @@ def make_reader(run: Run, job: Job) -> None:
     if job.is_brief:
         job = _with_news(run, job, read)
     make(run, [job], read)
+
+
+def _is_lacking(run: Run, job: Job) -> bool:
+    """Whether a report hands on no verdicts in a run: it failed, or was itself not run."""
+    state = run.states.get(job.name)
+    return job.name in run.failures or (state is not None and state.state == "not run")
 
 
 def _with_news(run: Run, brief: Job, read: Verdicts) -> Job:

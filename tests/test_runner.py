@@ -22,6 +22,7 @@ from desk import (
     NO_VERDICTS,
     PARAMETERS,
     READ_VERDICTS,
+    SOURCES,
     VINTAGE,
     WRITE_VERDICTS,
     contents,
@@ -651,7 +652,7 @@ def test_without_any_verdict_there_is_no_brief(quick, capsys):
     assert quick.run(as_of=LATER) == Exit.FAILED
     assert os.readlink(quick.reports / "latest") == AS_OF
     assert not (quick.draft / "00_brief.ipynb").exists()
-    assert "not run: there are no verdicts without 01_first, 02_second" in capsys.readouterr().out
+    assert "not run: it reads the verdicts of 01_first, 02_second" in capsys.readouterr().out
     assert (
         "<dt>Failed in this run</dt><dd>01_first, 02_second</dd>"
         in (quick.draft / "index.html").read_text()
@@ -660,6 +661,20 @@ def test_without_any_verdict_there_is_no_brief(quick, capsys):
         quick.write(name, WRITE_VERDICTS)
     assert quick.run() == Exit.OK  # what stands is whole again
     assert (quick.draft.exists(), quick.published.name) == (False, AS_OF)
+
+
+def test_a_report_that_cannot_name_what_it_lacks_is_not_run_and_the_brief_names_both(quick, capsys):
+    schedule = "  - {name: 03_claims, notebook: 03_claims.ipynb}\n"
+    (quick.reports / "schedule.yml").write_text(SOURCES["schedule"] + schedule)
+    silent = PARAMETERS + BRIEF_PARAMETERS.splitlines()[1]  # where the verdicts are
+    quick.write("03_claims", "print('claims')", NO_VERDICTS, parameters=silent)
+    assert quick.run(as_of=LATER) == Exit.OK
+    assert "claims" in quick.text("03_claims.ipynb")
+    quick.write("01_first", "1 / 0", WRITE_VERDICTS)
+    assert quick.run(as_of="2026-11-27") == Exit.FAILED
+    assert not (quick.draft / "03_claims.ipynb").exists()
+    assert "not run: it reads the verdicts of 01_first" in capsys.readouterr().out
+    assert "failed: 01_first, 03_claims" in (quick.draft / "00_brief.ipynb").read_text()
 
 
 def test_a_run_that_may_open_too_few_files_is_refused(quick, monkeypatch):
