@@ -461,8 +461,8 @@ def _read(entry: dict[str, Any], root: Path) -> tuple[bytes, list[str]]:
     if digest == entry["hash"]:
         return content, []
     remedy = (
-        "restore it from git, or if the change is intended, run: market-impact check --accept"
-        f" {file}"
+        f"undo the change (git log -- {file} shows whether it was committed), or if it is intended,"
+        f" run: market-impact check --accept {file}"
     )
     return content, [f"{file}: its hash is {digest}, not the accepted {entry['hash']}; {remedy}"]
 

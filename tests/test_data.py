@@ -107,12 +107,10 @@ def test_a_byte_that_was_not_accepted_is_refused_with_both_remedies(root):
     edit(root / EVENTS, b"1135", b"1136")
     with pytest.raises(DataError) as refused:
         data.load("events", root=root)
-    message = str(refused.value)
+    message, file = str(refused.value), root / EVENTS
     assert data.card("events")["hash"] in message
-    assert (
-        "restore it from git, or if the change is intended, run: market-impact check --accept"
-        f" {root / EVENTS}" in (message)
-    )
+    assert f"undo the change (git log -- {file} shows whether it was committed)" in message
+    assert f"if it is intended, run: market-impact check --accept {file}" in message
 
 
 def test_what_stands_for_the_content_of_a_file_is_refused_once_that_has_changed(root):
