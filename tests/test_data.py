@@ -107,7 +107,8 @@ def test_a_byte_that_was_not_accepted_is_refused_with_both_remedies(root):
     edit(root / EVENTS, b"1135", b"1136")
     with pytest.raises(DataError) as refused:
         data.load("events", root=root)
-    message, file = str(refused.value), root / EVENTS
+    message = str(refused.value)
+    file = root / EVENTS
     assert data.card("events")["hash"] in message
     assert f"undo the change (git log -- {file} shows whether it was committed)" in message
     assert f"if it is intended, run: market-impact check --accept {file}" in message
