@@ -8,7 +8,7 @@ A coder who cannot tell is not counted, and a purchase on which neither can tell
 bounds make no such choice. At least, a purchase is wrong only if both coders say so. At most, it is
 wrong unless both call it Chinese.
 
-Run it to write ``checks.csv`` anew, from which report 09 takes these numbers. It takes about a
+Run it to write ``checks.csv`` anew, from which report 05 takes these numbers. It takes about a
 minute::
 
     python data/households/coding.py
